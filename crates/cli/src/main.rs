@@ -1,0 +1,4 @@
+//! The `pellucid` program.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Sources, typed columns, preprocessing, splits, batches.

@@ -1,0 +1,1 @@
+//! Layers, initialisers and losses: they add nodes to a graph and name parameters.

@@ -1,0 +1,1 @@
+//! One op = one file: formula, shape rule, forward, backward, what backward needs, its cases.

@@ -1,0 +1,1 @@
+//! Optimisers, schedules, clipping, weight penalties: flat slices and segment names.

@@ -1,0 +1,1 @@
+//! Shapes, host arrays and counter-based random numbers.

@@ -1,0 +1,1 @@
+//! The fit loop, events, early stopping, checkpoints, history.
