@@ -1,1 +1,6 @@
-//! The compute kernels of Pellucid.
+//! The compute kernels of Pellucid: slices in, slices out.
+//!
+//! No shapes, no errors, no networks, and no allocation in a kernel: lengths are asserted once at the safe entry,
+//! scratch memory is handed in. The only crate with `unsafe`.
+
+pub mod simd;

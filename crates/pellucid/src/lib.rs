@@ -1,12 +1,12 @@
 //! Pellucid: neural networks from scratch.
 #![forbid(unsafe_code)]
 
-pub mod tensor;
-pub mod ops;
-pub mod graph;
-pub mod nn;
-pub mod optim;
-pub mod metrics;
 pub mod data;
+pub mod graph;
+pub mod metrics;
 pub mod model;
+pub mod nn;
+pub mod ops;
+pub mod optim;
+pub mod tensor;
 pub mod train;

@@ -1,0 +1,1 @@
+//! NEON: four registers hold the sixteen lanes.
