@@ -3,4 +3,8 @@
 //! No shapes, no errors, no networks, and no allocation in a kernel: lengths are asserted once at the safe entry,
 //! scratch memory is handed in. The only crate with `unsafe`.
 
+pub mod arena;
+pub mod buffer;
+pub mod device;
+pub mod pool;
 pub mod simd;
