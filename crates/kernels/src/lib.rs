@@ -6,5 +6,6 @@
 pub mod arena;
 pub mod buffer;
 pub mod device;
+pub mod gemm;
 pub mod pool;
 pub mod simd;

@@ -271,4 +271,41 @@ impl Simd for Avx2 {
         // SAFETY: the token proves that the processor has the instruction.
         unsafe { [_mm256_castsi256_ps(a[0]), _mm256_castsi256_ps(a[1])] }
     }
+    #[inline(always)]
+    fn transpose(self, rows: [F; LANES]) -> [F; LANES] {
+        let mut out = rows;
+        for (i, j) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let square = self.transpose_square(std::array::from_fn(|row| rows[8 * i + row][j]));
+            for row in 0..8 {
+                out[8 * j + row][i] = square[row];
+            }
+        }
+        out
+    }
+}
+
+impl Avx2 {
+    #[inline(always)]
+    fn transpose_square(self, rows: [__m256; 8]) -> [__m256; 8] {
+        // SAFETY: the token proves that the processor has the instructions.
+        unsafe {
+            let (mut pairs, mut fours, mut out) = (rows, rows, rows);
+            for i in 0..4 {
+                pairs[2 * i] = _mm256_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+                pairs[2 * i + 1] = _mm256_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+            }
+            // Then row 4 g + j holds, in its half h, column 4 h + j of the rows 4 g … 4 g + 3.
+            for i in 0..4 {
+                let (low, high) = (pairs[i / 2 * 4 + i % 2], pairs[i / 2 * 4 + i % 2 + 2]);
+                let (low, high) = (_mm256_castps_pd(low), _mm256_castps_pd(high));
+                fours[2 * i] = _mm256_castpd_ps(_mm256_unpacklo_pd(low, high));
+                fours[2 * i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low, high));
+            }
+            for j in 0..4 {
+                out[j] = _mm256_permute2f128_ps::<0x20>(fours[j], fours[4 + j]);
+                out[4 + j] = _mm256_permute2f128_ps::<0x31>(fours[j], fours[4 + j]);
+            }
+            out
+        }
+    }
 }

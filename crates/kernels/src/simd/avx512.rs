@@ -244,4 +244,33 @@ impl Simd for Avx512 {
         // SAFETY: the token proves that the processor has the instruction.
         unsafe { _mm512_castsi512_ps(a) }
     }
+    #[inline(always)]
+    fn transpose(self, rows: [__m512; LANES]) -> [__m512; LANES] {
+        // SAFETY: the token proves that the processor has the instructions.
+        unsafe {
+            let (mut pairs, mut fours, mut out) = (rows, rows, rows);
+            for i in 0..8 {
+                pairs[2 * i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+                pairs[2 * i + 1] = _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+            }
+            // Then row 4 g + j holds, in its quarter q, column 4 q + j of the rows 4 g … 4 g + 3.
+            for i in 0..8 {
+                let (low, high) = (pairs[i / 2 * 4 + i % 2], pairs[i / 2 * 4 + i % 2 + 2]);
+                let (low, high) = (_mm512_castps_pd(low), _mm512_castps_pd(high));
+                fours[2 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+                fours[2 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+            }
+            for j in 0..4 {
+                let even = _mm512_shuffle_f32x4::<0x88>(fours[j], fours[4 + j]);
+                let odd = _mm512_shuffle_f32x4::<0xdd>(fours[j], fours[4 + j]);
+                let even_below = _mm512_shuffle_f32x4::<0x88>(fours[8 + j], fours[12 + j]);
+                let odd_below = _mm512_shuffle_f32x4::<0xdd>(fours[8 + j], fours[12 + j]);
+                out[j] = _mm512_shuffle_f32x4::<0x88>(even, even_below);
+                out[4 + j] = _mm512_shuffle_f32x4::<0x88>(odd, odd_below);
+                out[8 + j] = _mm512_shuffle_f32x4::<0xdd>(even, even_below);
+                out[12 + j] = _mm512_shuffle_f32x4::<0xdd>(odd, odd_below);
+            }
+            out
+        }
+    }
 }

@@ -126,6 +126,13 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// The bits, reinterpreted.
     fn bits_float(self, a: Self::Int) -> Self::Float;
 
+    /// Row i, lane j of the result is row j, lane i of `rows`.
+    #[inline(always)]
+    fn transpose(self, rows: [Self::Float; LANES]) -> [Self::Float; LANES] {
+        let rows = rows.map(|row| self.to_array(row));
+        std::array::from_fn(|i| self.load(&std::array::from_fn::<_, LANES, _>(|j| rows[j][i])))
+    }
+
     /// The lanes as an array.
     #[inline(always)]
     fn to_array(self, a: Self::Float) -> [f32; LANES] {

@@ -1,0 +1,68 @@
+//! A right matrix that is packed once and used often: inference, where weights do not change.
+
+use super::{LaneSource, Matrix, Product, Strided, pack_panels};
+use crate::buffer::Buffer;
+use crate::device::Device;
+use crate::simd::LANES;
+
+/// A matrix B [k, n] as panels of sixteen columns over all of k, the order in which a product reads them.
+#[derive(Clone, Debug)]
+pub struct PackedMatrix {
+    k: usize,
+    n: usize,
+    panels: Buffer,
+}
+
+impl PackedMatrix {
+    /// Packs `b` [k, n]. Panics when its data are too short.
+    pub fn new(device: &Device, k: usize, n: usize, b: Matrix) -> PackedMatrix {
+        assert!(b.holds(k, n), "the matrix holds [k, n]");
+        let mut panels = Buffer::new(n.next_multiple_of(LANES) * k);
+        if !panels.is_empty() {
+            let lanes = Strided { data: b.data, along: b.column_stride, depth: b.row_stride };
+            pack_panels(device, lanes, n, k, &mut panels);
+        }
+        PackedMatrix { k, n, panels }
+    }
+
+    /// Rows of the matrix.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Columns of the matrix.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+}
+
+/// The product C = A·B (+ C) (+ bias) with a packed B; see [`super::Gemm`], whose bits it has.
+#[derive(Clone, Copy, Debug)]
+pub struct GemmPacked<'a> {
+    /// Rows of A and C.
+    pub m: usize,
+    /// [m, k]
+    pub a: Matrix<'a>,
+    /// [k, n]
+    pub b: &'a PackedMatrix,
+    /// [n], added to every row of the finished sums.
+    pub bias: Option<&'a [f32]>,
+    /// The sums start from C instead of 0.
+    pub accumulate: bool,
+}
+
+/// Computes `gemm` into `c` [m, n], row after row; needs no scratch memory.
+///
+/// Panics when a matrix, the bias or `c` is too short.
+pub fn gemm_packed(device: &Device, gemm: &GemmPacked, c: &mut [f32]) {
+    let GemmPacked { m, a, b, bias, accumulate } = *gemm;
+    let (n, k) = (b.n, b.k);
+    assert!(a.holds(m, k) && c.len() == m * n, "matrices hold [m, k], [m, n]");
+    assert!(bias.is_none_or(|bias| bias.len() == n), "one bias a column");
+    if m == 0 || n == 0 {
+        return;
+    }
+    let rows = Strided { data: a.data, along: a.row_stride, depth: a.column_stride };
+    let lanes = LaneSource::Panels(&b.panels);
+    Product { p: m, q: n, k, rows, lanes, swapped: false, n, bias, accumulate }.compute(device, c, &mut []);
+}
