@@ -153,3 +153,146 @@ pub trait Simd: Copy + Send + Sync + 'static {
         lanes[0]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Applies every operation to three vectors; each result as bits. NaN results are made one: the payload is free.
+    struct Everything<'a>([&'a [f32; LANES]; 3]);
+
+    impl Kernel for Everything<'_> {
+        type Output = Vec<(&'static str, [u32; LANES])>;
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Self::Output {
+            let [x, y, z] = self.0;
+            let (a, b, c) = (s.load(x), s.load(y), s.load(z));
+            let float = |v: S::Float| s.to_array(v).map(|x| if x.is_nan() { f32::NAN } else { x }.to_bits());
+            let int = |v: S::Int| s.to_array(s.bits_float(v)).map(f32::to_bits);
+            let mask = |m: S::Mask| s.to_array(s.select(m, s.splat(1.0), s.splat(0.0))).map(f32::to_bits);
+            let all = |value: u32| [value; LANES];
+            let (i, j) = (s.float_bits(a), s.float_bits(b));
+            let small = s.max(s.min(a, s.splat(2e9)), s.splat(-2e9));
+            let mut partial = [9.0; LANES];
+            s.store_partial(s.load_partial(&x[..5]), &mut partial[..7]);
+            let columns =
+                s.transpose(std::array::from_fn(|row| s.add_int(i, s.splat_int(row as i32))).map(|i| s.bits_float(i)));
+            let mut results = vec![
+                ("splat", float(s.splat(x[0]))),
+                ("partial", partial.map(f32::to_bits)),
+                ("add", float(s.add(a, b))),
+                ("sub", float(s.sub(a, b))),
+                ("mul", float(s.mul(a, b))),
+                ("div", float(s.div(a, b))),
+                ("fma", float(s.fma(a, b, c))),
+                ("fnma", float(s.fnma(a, b, c))),
+                ("sqrt", float(s.sqrt(a))),
+                ("max", float(s.max(a, b))),
+                ("min", float(s.min(a, b))),
+                ("abs", float(s.abs(a))),
+                ("neg", float(s.neg(a))),
+                ("copysign", float(s.copysign(a, b))),
+                ("round", float(s.round(a))),
+                ("lt", mask(s.lt(a, b))),
+                ("le", mask(s.le(a, b))),
+                ("eq", mask(s.eq(a, b))),
+                ("any", all(u32::from(s.any(s.lt(a, b))))),
+                ("none", all(u32::from(s.any(s.lt(a, a))))),
+                ("splat_int", int(s.splat_int(-7))),
+                ("lane_index", int(s.lane_index())),
+                ("add_int", int(s.add_int(i, j))),
+                ("sub_int", int(s.sub_int(i, j))),
+                ("mul_low", int(s.mul_low(i, j))),
+                ("mul_high", int(s.mul_high(i, j))),
+                ("and", int(s.and(i, j))),
+                ("or", int(s.or(i, j))),
+                ("xor", int(s.xor(i, j))),
+                ("shift_left", int(s.shift_left::<13>(i))),
+                ("shift_right", int(s.shift_right::<13>(i))),
+                ("shift_right_signed", int(s.shift_right_signed::<13>(i))),
+                ("to_int", int(s.to_int(small))),
+                ("to_float", float(s.to_float(i))),
+                ("reduce_add", float(s.splat(s.reduce_add(a)))),
+            ];
+            results.extend(columns.map(|column| ("transpose", int(s.float_bits(column)))));
+            results
+        }
+    }
+
+    const SPECIAL: [f32; 24] = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.5,
+        -0.5,
+        1.5,
+        2.5,
+        -2.5,
+        3.3333333,
+        1e-40,
+        -1e-45,
+        f32::MIN_POSITIVE,
+        f32::MAX,
+        f32::MIN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+        8388609.5,
+        4194304.5,
+        -4194303.5,
+        1.0000001,
+        2e9,
+        1e38,
+    ];
+
+    #[test]
+    fn every_instruction_set_gives_the_bits_of_the_portable_code() {
+        let mut state = 1u32;
+        for round in 0..2000 {
+            let mut vector = || {
+                std::array::from_fn(|_| {
+                    state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+                    let pick = (state >> 16) as usize;
+                    // Every other round any bits at all, else special values.
+                    if round % 2 == 0 { SPECIAL[pick % SPECIAL.len()] } else { f32::from_bits(state ^ state >> 15) }
+                })
+            };
+            let (x, y, z) = (vector(), vector(), vector());
+            let reference = Everything([&x, &y, &z]).run(Scalar);
+            for isa in Isa::available() {
+                let results = dispatch(isa, Everything([&x, &y, &z]));
+                for (got, expected) in results.iter().zip(&reference) {
+                    assert_eq!(got, expected, "{isa}: {x:?} {y:?} {z:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn portable_operations_mean_what_they_say() {
+        let s = Scalar;
+        let nan = s.splat(f32::NAN);
+        assert_eq!(s.max(nan, s.splat(1.0)), [1.0; LANES]);
+        assert!(s.max(s.splat(1.0), nan)[0].is_nan());
+        assert_eq!(s.max(s.splat(0.0), s.splat(-0.0))[0].to_bits(), (-0.0f32).to_bits());
+        assert_eq!(s.fnma(s.splat(2.0), s.splat(3.0), s.splat(10.0)), [4.0; LANES]);
+        assert_eq!(s.round(s.splat(2.5)), [2.0; LANES]);
+        assert_eq!(s.mul_high(s.splat_int(-1), s.splat_int(-1)), [-2; LANES]);
+        assert_eq!(s.shift_right::<31>(s.splat_int(-1)), [1; LANES]);
+        assert_eq!(s.shift_right_signed::<31>(s.splat_int(-1)), [-1; LANES]);
+        let rows: [[f32; LANES]; LANES] = std::array::from_fn(|i| std::array::from_fn(|j| (i * LANES + j) as f32));
+        let columns = s.transpose(rows);
+        assert!((0..LANES).all(|i| (0..LANES).all(|j| columns[i][j] == rows[j][i])));
+        assert_eq!(s.reduce_add(rows[0]), 120.0);
+    }
+
+    #[test]
+    fn names_of_instruction_sets() {
+        for isa in Isa::available() {
+            assert_eq!(isa.name().parse::<Isa>(), Ok(isa));
+        }
+        let error = "sse9".parse::<Isa>().expect_err("there is no such set").to_string();
+        assert!(error.contains("sse9") && error.contains("scalar"), "{error}");
+    }
+}
