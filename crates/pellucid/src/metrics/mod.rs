@@ -1,1 +1,5 @@
 //! Metrics: pure functions and their streaming form.
+
+mod scores;
+
+pub use scores::Scores;

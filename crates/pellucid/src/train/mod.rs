@@ -1,1 +1,5 @@
 //! The fit loop, events, early stopping, checkpoints, history.
+
+mod history;
+
+pub use history::{EpochRecord, History};
