@@ -6,6 +6,7 @@
 pub mod arena;
 pub mod buffer;
 pub mod device;
+pub mod epilogue;
 pub mod gemm;
 pub mod pool;
 pub mod simd;
