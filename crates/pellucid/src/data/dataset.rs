@@ -1,0 +1,354 @@
+//! The form in which data is trained on: inputs, targets and weights of all rows, each in one slice.
+
+/// Inputs of all rows, row after row, in the form in which they are stored.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Features {
+    /// Values as they enter the network, `[rows, width]`.
+    F32(Vec<f32>),
+    /// Bytes as they lie in a file of images, `[rows, width]`; a value is `byte · scale + shift`.
+    ///
+    /// A quarter of the memory; rows are converted as they are gathered into a batch. Multiplication and addition are
+    /// rounded separately, so that every machine gives the same bits.
+    U8 {
+        /// The bytes, `[rows, width]`.
+        bytes: Vec<u8>,
+        /// Factor: one for all, or one for each of the `width` inputs.
+        scale: Vec<f32>,
+        /// Offset: one for all, or one for each of the `width` inputs.
+        shift: Vec<f32>,
+    },
+}
+
+impl Features {
+    /// How many values are stored: rows · width.
+    pub fn len(&self) -> usize {
+        match self {
+            Features::F32(values) => values.len(),
+            Features::U8 { bytes, .. } => bytes.len(),
+        }
+    }
+
+    /// True when no value is stored.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Rows of inputs with what is to be predicted from them.
+///
+/// Targets are f32, `[rows, target_width]`. For two classes a target is 0 or 1; for several classes the index of the
+/// class (`target_width` 1); for several labels at once a 0 or 1 for each; for regression the standardised value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// Shape of the inputs of one row, without the batch: `[784]`, or `[1, 28, 28]` for images (channels first).
+    pub sample_shape: Vec<usize>,
+    /// Inputs, `[rows, width]`, where width is the product of `sample_shape`.
+    pub features: Features,
+    /// Targets, `[rows, target_width]`. Empty, with a width of 0, where nothing is known about the answer (prediction).
+    pub targets: Vec<f32>,
+    /// Target values in one row.
+    pub target_width: usize,
+    /// Weight of each row in the loss and in metrics; all rows count the same when absent.
+    pub weights: Option<Vec<f32>>,
+}
+
+/// Why parts do not make a data set, or a row cannot be had from it.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum DatasetError {
+    /// A sample shape without any value.
+    #[error("a sample of shape {shape:?} holds no value; every dimension must be at least 1")]
+    EmptySample {
+        /// The shape given.
+        shape: Vec<usize>,
+    },
+    /// The inputs are no whole number of rows.
+    #[error(
+        "{values} input values are no whole number of rows of {width} (sample shape {shape:?}); \
+         give the shape that the data has"
+    )]
+    Features {
+        /// Input values given.
+        values: usize,
+        /// Values in one row.
+        width: usize,
+        /// The sample shape given.
+        shape: Vec<usize>,
+    },
+    /// Scale or shift of bytes is neither one value nor one for each input.
+    #[error("{part} of the bytes has {found} values; give 1, or one for each of the {width} inputs")]
+    Scaling {
+        /// `scale` or `shift`.
+        part: &'static str,
+        /// Values given.
+        found: usize,
+        /// Inputs in one row.
+        width: usize,
+    },
+    /// Targets for another number of rows.
+    #[error("{rows} rows with {target_width} targets each need {expected} target values, but there are {found}")]
+    Targets {
+        /// Rows of inputs.
+        rows: usize,
+        /// Targets in one row.
+        target_width: usize,
+        /// Values needed.
+        expected: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// Weights for another number of rows.
+    #[error("{rows} rows need {rows} sample weights, but there are {found}")]
+    Weights {
+        /// Rows of inputs.
+        rows: usize,
+        /// Weights given.
+        found: usize,
+    },
+    /// A weight that is negative, infinite or not a number.
+    #[error("the sample weight of row {row} is {value}; weights must be finite and not negative")]
+    Weight {
+        /// Row, counted from 0.
+        row: usize,
+        /// The weight given.
+        value: f32,
+    },
+    /// More rows than an index can name.
+    #[error("{rows} rows are too many; rows are counted in 32 bits (at most {})", u32::MAX)]
+    TooManyRows {
+        /// Rows given.
+        rows: usize,
+    },
+}
+
+impl Dataset {
+    /// Puts the parts together after checking that their lengths agree.
+    ///
+    /// `targets` may be empty with `target_width` 0: a data set for prediction.
+    ///
+    /// # Errors
+    /// When lengths disagree with `sample_shape` and with each other, or a weight is negative or not finite.
+    pub fn new(
+        sample_shape: Vec<usize>,
+        features: Features,
+        targets: Vec<f32>,
+        target_width: usize,
+        weights: Option<Vec<f32>>,
+    ) -> Result<Dataset, DatasetError> {
+        let dataset = Dataset { sample_shape, features, targets, target_width, weights };
+        dataset.check()?;
+        Ok(dataset)
+    }
+
+    /// Checks what [`Dataset::new`] promises, for parts that were put together by hand.
+    ///
+    /// # Errors
+    /// See [`Dataset::new`].
+    pub fn check(&self) -> Result<(), DatasetError> {
+        let width = self.width();
+        if width == 0 {
+            return Err(DatasetError::EmptySample { shape: self.sample_shape.clone() });
+        }
+        let values = self.features.len();
+        if values % width != 0 {
+            return Err(DatasetError::Features { values, width, shape: self.sample_shape.clone() });
+        }
+        let rows = values / width;
+        if u32::try_from(rows).is_err() {
+            return Err(DatasetError::TooManyRows { rows });
+        }
+        if let Features::U8 { scale, shift, .. } = &self.features {
+            for (part, values) in [("scale", scale), ("shift", shift)] {
+                if values.len() != 1 && values.len() != width {
+                    return Err(DatasetError::Scaling { part, found: values.len(), width });
+                }
+            }
+        }
+        if rows * self.target_width != self.targets.len() {
+            return Err(DatasetError::Targets {
+                rows,
+                target_width: self.target_width,
+                expected: rows * self.target_width,
+                found: self.targets.len(),
+            });
+        }
+        if let Some(weights) = &self.weights {
+            if weights.len() != rows {
+                return Err(DatasetError::Weights { rows, found: weights.len() });
+            }
+            if let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
+                return Err(DatasetError::Weight { row, value: weights[row] });
+            }
+        }
+        Ok(())
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.features.len().checked_div(self.width()).unwrap_or(0)
+    }
+
+    /// Input values in one row: the product of `sample_shape`.
+    pub fn width(&self) -> usize {
+        self.sample_shape.iter().product()
+    }
+
+    /// Writes the inputs of `rows`, in that order, into `out` `[rows, width]`.
+    ///
+    /// # Panics
+    /// When `out` has another length, or a row is not in the data set.
+    pub fn gather_features(&self, rows: &[u32], out: &mut [f32]) {
+        let width = self.width();
+        assert_eq!(out.len(), rows.len() * width, "room for {} rows of {width}", rows.len());
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(width)) {
+            let start = row as usize * width;
+            match &self.features {
+                Features::F32(values) => out.copy_from_slice(&values[start..start + width]),
+                Features::U8 { bytes, scale, shift } => convert(&bytes[start..start + width], scale, shift, out),
+            }
+        }
+    }
+
+    /// Writes the targets of `rows`, in that order, into `out` `[rows, target_width]`.
+    ///
+    /// # Panics
+    /// When `out` has another length, or a row is not in the data set.
+    pub fn gather_targets(&self, rows: &[u32], out: &mut [f32]) {
+        let width = self.target_width;
+        assert_eq!(out.len(), rows.len() * width, "room for {} rows of {width}", rows.len());
+        if width == 1 {
+            for (&row, out) in rows.iter().zip(out) {
+                *out = self.targets[row as usize];
+            }
+        } else if width > 1 {
+            for (&row, out) in rows.iter().zip(out.chunks_exact_mut(width)) {
+                let start = row as usize * width;
+                out.copy_from_slice(&self.targets[start..start + width]);
+            }
+        }
+    }
+
+    /// Writes the sample weights of `rows`, in that order, into `out` `[rows]`; 1 where the data set has no weights.
+    ///
+    /// # Panics
+    /// When `out` has another length, or a row is not in the data set.
+    pub fn gather_weights(&self, rows: &[u32], out: &mut [f32]) {
+        assert_eq!(out.len(), rows.len(), "room for {} weights", rows.len());
+        match &self.weights {
+            None => out.fill(1.0),
+            Some(weights) => {
+                for (&row, out) in rows.iter().zip(out) {
+                    *out = weights[row as usize];
+                }
+            }
+        }
+    }
+
+    /// A copy of `rows`, in that order. Training and scoring do without: they gather batches by row number.
+    ///
+    /// # Panics
+    /// When a row is not in the data set.
+    pub fn select(&self, rows: &[u32]) -> Dataset {
+        let width = self.width();
+        let features = match &self.features {
+            Features::F32(values) => Features::F32(select_rows(values, width, rows)),
+            Features::U8 { bytes, scale, shift } => {
+                Features::U8 { bytes: select_rows(bytes, width, rows), scale: scale.clone(), shift: shift.clone() }
+            }
+        };
+        Dataset {
+            sample_shape: self.sample_shape.clone(),
+            features,
+            targets: select_rows(&self.targets, self.target_width, rows),
+            target_width: self.target_width,
+            weights: self.weights.as_ref().map(|weights| select_rows(weights, 1, rows)),
+        }
+    }
+}
+
+fn select_rows<T: Copy>(values: &[T], width: usize, rows: &[u32]) -> Vec<T> {
+    let mut selected = Vec::with_capacity(rows.len() * width);
+    for &row in rows {
+        let start = row as usize * width;
+        selected.extend_from_slice(&values[start..start + width]);
+    }
+    selected
+}
+
+fn convert(bytes: &[u8], scale: &[f32], shift: &[f32], out: &mut [f32]) {
+    if let ([scale], [shift]) = (scale, shift) {
+        for (out, &byte) in out.iter_mut().zip(bytes) {
+            *out = f32::from(byte) * scale + shift;
+        }
+        return;
+    }
+    let of = |values: &[f32], i: usize| if values.len() == 1 { values[0] } else { values[i] };
+    for i in 0..bytes.len() {
+        out[i] = f32::from(bytes[i]) * of(scale, i) + of(shift, i);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(scale: Vec<f32>, shift: Vec<f32>) -> Features {
+        Features::U8 { bytes: vec![0, 10, 255, 1, 2, 3], scale, shift }
+    }
+
+    #[test]
+    fn bytes_become_numbers_as_they_are_gathered() {
+        let dataset =
+            Dataset::new(vec![1, 3], bytes(vec![0.5], vec![-1.0]), vec![1.0, 0.0], 1, None).expect("consistent");
+        assert_eq!((dataset.rows(), dataset.width()), (2, 3));
+        let mut out = [f32::NAN; 9];
+        dataset.gather_features(&[1, 0, 1], &mut out);
+        assert_eq!(out, [-0.5, 0.0, 0.5, -1.0, 4.0, 126.5, -0.5, 0.0, 0.5]);
+
+        let dataset =
+            Dataset::new(vec![3], bytes(vec![1.0, 2.0, 3.0], vec![7.0]), vec![], 0, None).expect("consistent");
+        let mut out = [f32::NAN; 3];
+        dataset.gather_features(&[1], &mut out);
+        assert_eq!(out, [8.0, 11.0, 16.0]);
+        dataset.gather_targets(&[1, 0], &mut []);
+    }
+
+    #[test]
+    fn a_selection_holds_the_rows_asked_for_in_their_order() {
+        let dataset = Dataset::new(
+            vec![2],
+            Features::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+            vec![10.0, 11.0, 20.0, 21.0, 30.0, 31.0],
+            2,
+            Some(vec![0.0, 1.0, 2.5]),
+        )
+        .expect("consistent");
+        let selected = dataset.select(&[2, 0]);
+        selected.check().expect("still consistent");
+        assert_eq!(selected.features, Features::F32(vec![5.0, 6.0, 1.0, 2.0]));
+        assert_eq!(selected.targets, [30.0, 31.0, 10.0, 11.0]);
+        assert_eq!(selected.weights, Some(vec![2.5, 0.0]));
+
+        let (mut targets, mut weights) = ([0.0; 4], [0.0; 2]);
+        dataset.gather_targets(&[2, 0], &mut targets);
+        dataset.gather_weights(&[2, 0], &mut weights);
+        assert_eq!((targets, weights), ([30.0, 31.0, 10.0, 11.0], [2.5, 0.0]));
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_refused_with_both_lengths() {
+        let new = |shape: &[usize], features, targets: usize, width, weights| {
+            Dataset::new(shape.to_vec(), features, vec![0.0; targets], width, weights).expect_err("inconsistent")
+        };
+        let six = || Features::F32(vec![0.0; 6]);
+        assert_eq!(new(&[2, 0], six(), 0, 0, None), DatasetError::EmptySample { shape: vec![2, 0] });
+        assert_eq!(new(&[4], six(), 0, 0, None), DatasetError::Features { values: 6, width: 4, shape: vec![4] });
+        let scaling = DatasetError::Scaling { part: "shift", found: 2, width: 3 };
+        assert_eq!(new(&[3], bytes(vec![1.0], vec![0.0; 2]), 2, 1, None), scaling);
+        let targets = DatasetError::Targets { rows: 2, target_width: 2, expected: 4, found: 2 };
+        assert_eq!(new(&[3], six(), 2, 2, None), targets);
+        assert_eq!(new(&[3], six(), 2, 1, Some(vec![1.0])), DatasetError::Weights { rows: 2, found: 1 });
+        let weight = new(&[3], six(), 2, 1, Some(vec![1.0, -0.5]));
+        assert_eq!(weight, DatasetError::Weight { row: 1, value: -0.5 });
+        assert!(matches!(new(&[3], six(), 2, 1, Some(vec![f32::NAN, 1.0])), DatasetError::Weight { row: 0, .. }));
+    }
+}
