@@ -149,7 +149,7 @@ impl Dataset {
             return Err(DatasetError::EmptySample { shape: self.sample_shape.clone() });
         }
         let values = self.features.len();
-        if values % width != 0 {
+        if !values.is_multiple_of(width) {
             return Err(DatasetError::Features { values, width, shape: self.sample_shape.clone() });
         }
         let rows = values / width;
