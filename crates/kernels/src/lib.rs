@@ -4,9 +4,11 @@
 //! scratch memory is handed in. The only crate with `unsafe`.
 
 pub mod arena;
+pub mod binary;
 pub mod buffer;
 pub mod device;
 pub mod epilogue;
 pub mod gemm;
 pub mod pool;
 pub mod simd;
+pub mod unary;
