@@ -72,19 +72,19 @@ fn main() {
             let right = (plain.0, Matrix::row_major(&b, k).transposed());
             let left = (Matrix::row_major(&a, m).transposed(), plain.1);
             for (name, (a, b)) in [("A·B", plain), ("A·Bᵀ", right), ("Aᵀ·B", left)] {
-                let product = Gemm { m, n, k, a, b, bias: None, accumulate: false };
+                let product = Gemm { m, n, k, a, b, bias: None, accumulate: false, epilogue: None };
                 let time = best_time(|| gemm(&device, &product, &mut c, &mut scratch));
                 let rate = flops / time;
                 print!("  {name} {rate:6.1} ({:3.0} %, {:8.2} µs)", 100.0 * rate / peak, 1e6 * time);
             }
             let b = &PackedMatrix::new(&device, k, n, right.1);
-            let product = GemmPacked { m, a: plain.0, b, bias: None, accumulate: false };
+            let product = GemmPacked { m, a: plain.0, b, bias: None, accumulate: false, epilogue: None };
             let time = best_time(|| gemm_packed(&device, &product, &mut c));
             println!("  packed {:6.1} ({:3.0} %, {:8.2} µs)", flops / time, 100.0 * flops / time / peak, 1e6 * time);
         }
         let (a, b, mut c) = ([0.5; 8], [0.25; 8], [0.0; 16]);
         let (a, b) = (Matrix::row_major(&a, 2), Matrix::row_major(&b, 2).transposed());
-        let product = Gemm { m: 4, n: 2, k: 2, a, b, bias: Some(&[0.5; 2]), accumulate: false };
+        let product = Gemm { m: 4, n: 2, k: 2, a, b, bias: Some(&[0.5; 2]), accumulate: false, epilogue: None };
         let time = best_time(|| gemm(&device, black_box(&product), &mut c[..8], &mut []));
         println!("  4x2x2: {:.1} ns", 1e9 * time);
         let time = best_time(|| device.for_each(2, &|task| assert!(black_box(task) < 2)));

@@ -1,7 +1,8 @@
-//! Matrix product: C = A·B (+ C) (+ bias), A [m, k], B [k, n], C [m, n]; A and B with any strides, hence transposed too.
+//! Matrix product: C = f(A·B (+ C) (+ bias)), A [m, k], B [k, n], C [m, n]; A and B with any strides, hence transposed
+//! too; f an epilogue, an activation say.
 //!
 //! Every element of C is one chain of fused multiply-adds over k in ascending order, starting from 0 (or from C), then
-//! the bias. Tiles, blocks, packing, threads and instruction sets change who computes an element and when, never this
+//! the bias, then the epilogue. Tiles, blocks, packing, threads and instruction sets change who computes an element and when, never this
 //! chain (a block of k stores its sums to C and the next goes on from there, which is exact); so the bits are the same
 //! for all of them.
 //!
@@ -18,7 +19,8 @@ mod tiny;
 pub use packed::{GemmPacked, PackedMatrix, gemm_packed};
 
 use crate::device::{Device, Shared};
-use crate::simd::{Kernel, LANES, Simd, dispatch};
+use crate::epilogue::InPlace;
+use crate::simd::{Isa, Kernel, LANES, Simd, dispatch};
 use pack::Pack;
 use tile::{Block, Lanes, MAX_ROWS, RowOperand, Rows, Target, rows_step};
 use tiny::Tiny;
@@ -52,8 +54,8 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// The product C = A·B (+ C) (+ bias).
-#[derive(Clone, Copy, Debug)]
+/// The product C = A·B (+ C) (+ bias), with an epilogue.
+#[derive(Clone, Copy)]
 pub struct Gemm<'a> {
     /// Rows of A and C.
     pub m: usize,
@@ -69,6 +71,8 @@ pub struct Gemm<'a> {
     pub bias: Option<&'a [f32]>,
     /// The sums start from C instead of 0.
     pub accumulate: bool,
+    /// Applied to the finished values, bias included, while they are in the cache.
+    pub epilogue: Option<&'a dyn InPlace>,
 }
 
 /// Multiply-adds up to which plain loops are the quickest.
@@ -92,6 +96,9 @@ const DEPTH_SKINNY: usize = 1024;
 /// See `DEPTH_SKINNY`.
 const SKINNY: usize = 64;
 
+/// Values that an epilogue gets in one call where rows follow each other without a gap: a part of the first cache.
+const EPILOGUE_VALUES: usize = 1024;
+
 /// The range of k in one block, for the result [m, n] in either orientation.
 fn block_depth(m: usize, n: usize, k: usize) -> usize {
     let most = if m.min(n) <= SKINNY { DEPTH_SKINNY } else { DEPTH };
@@ -113,14 +120,17 @@ pub fn gemm_scratch(m: usize, n: usize, k: usize) -> usize {
 ///
 /// Panics when a matrix, the bias, `c` or `scratch` is too short.
 pub fn gemm(device: &Device, gemm: &Gemm, c: &mut [f32], scratch: &mut [f32]) {
-    let Gemm { m, n, k, a, b, bias, accumulate } = *gemm;
+    let Gemm { m, n, k, a, b, bias, accumulate, epilogue } = *gemm;
     assert!(a.holds(m, k) && b.holds(k, n) && c.len() == m * n, "matrices hold [m, k], [k, n], [m, n]");
     assert!(bias.is_none_or(|bias| bias.len() == n), "one bias a column");
     if m == 0 || n == 0 {
         return;
     }
     if m * n * k <= TINY {
-        dispatch(device.isa(), Tiny { gemm, c });
+        dispatch(device.isa(), Tiny { gemm, c: &mut *c });
+        if let Some(epilogue) = epilogue {
+            epilogue.apply(device.isa(), c);
+        }
         return;
     }
     let skip = scratch.as_ptr().align_offset(64).min(scratch.len());
@@ -129,11 +139,11 @@ pub fn gemm(device: &Device, gemm: &Gemm, c: &mut [f32], scratch: &mut [f32]) {
     let product = if swapped {
         let rows = Strided { data: b.data, along: b.column_stride, depth: b.row_stride };
         let lanes = Strided { data: a.data, along: a.row_stride, depth: a.column_stride };
-        Product { p: n, q: m, k, rows, lanes: LaneSource::Strided(lanes), swapped, n, bias, accumulate }
+        Product { p: n, q: m, k, rows, lanes: LaneSource::Strided(lanes), swapped, n, bias, accumulate, epilogue }
     } else {
         let rows = Strided { data: a.data, along: a.row_stride, depth: a.column_stride };
         let lanes = Strided { data: b.data, along: b.column_stride, depth: b.row_stride };
-        Product { p: m, q: n, k, rows, lanes: LaneSource::Strided(lanes), swapped, n, bias, accumulate }
+        Product { p: m, q: n, k, rows, lanes: LaneSource::Strided(lanes), swapped, n, bias, accumulate, epilogue }
     };
     product.compute(device, c, scratch);
 }
@@ -185,6 +195,7 @@ struct Product<'a> {
     n: usize,
     bias: Option<&'a [f32]>,
     accumulate: bool,
+    epilogue: Option<&'a dyn InPlace>,
 }
 
 impl Product<'_> {
@@ -395,10 +406,11 @@ impl Pass<'_, '_> {
             resume: product.accumulate || from > 0,
         };
         dispatch(device.isa(), block);
-        if from + depth == product.k {
+        if from + depth == product.k && (product.bias.is_some() || product.epilogue.is_some()) {
             let (height, width) = if product.swapped { (lanes, rows.len()) } else { (rows.len(), lanes) };
             let bias = product.bias.map(|bias| &bias[j..j + width]);
-            dispatch(device.isa(), Finish { c: data, stride: n, rows: height, columns: width, bias });
+            let (isa, epilogue) = (device.isa(), product.epilogue);
+            dispatch(isa, Finish { c: data, stride: n, rows: height, columns: width, bias, epilogue, isa });
         }
     }
 }
@@ -426,32 +438,51 @@ fn tile_rows(device: &Device) -> usize {
     dispatch(device.isa(), Ask)
 }
 
-/// What comes after the sums, for a rectangle of C: the bias.
+/// What comes after the sums, for a rectangle of C: the bias, then the epilogue.
 struct Finish<'a> {
     c: *mut f32,
     stride: usize,
     rows: usize,
     columns: usize,
     bias: Option<&'a [f32]>,
+    epilogue: Option<&'a dyn InPlace>,
+    isa: Isa,
 }
 
 impl Kernel for Finish<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Some(bias) = self.bias else { return };
-        for row in 0..self.rows {
-            // SAFETY: the maker of this kernel points it to `rows` × `columns` values of C that it alone may use.
-            let c = unsafe { std::slice::from_raw_parts_mut(self.c.add(row * self.stride), self.columns) };
-            let (c, c_rest) = c.as_chunks_mut::<LANES>();
-            let (bias, bias_rest) = bias.as_chunks::<LANES>();
-            for (c, bias) in c.iter_mut().zip(bias) {
-                s.store(s.add(s.load(c), s.load(bias)), c);
+        // An epilogue has a cost a call: where the rows follow each other without a gap, it gets several at once.
+        let at_once = if self.columns == self.stride { (EPILOGUE_VALUES / self.columns).max(1) } else { 1 };
+        for first in (0..self.rows).step_by(at_once) {
+            let rows = at_once.min(self.rows - first);
+            let len = (rows - 1) * self.stride + self.columns;
+            // SAFETY: the maker of this kernel points it to `rows` × `columns` values of C that it alone may use; there
+            // are values of others between two rows only if this is a single row.
+            let values = unsafe { std::slice::from_raw_parts_mut(self.c.add(first * self.stride), len) };
+            if let Some(bias) = self.bias {
+                for row in values.chunks_exact_mut(self.columns) {
+                    add(s, row, bias);
+                }
             }
-            if !c_rest.is_empty() {
-                s.store_partial(s.add(s.load_partial(c_rest), s.load_partial(bias_rest)), c_rest);
+            if let Some(epilogue) = self.epilogue {
+                epilogue.apply(self.isa, values);
             }
         }
+    }
+}
+
+/// `row` += `bias`
+#[inline(always)]
+fn add<S: Simd>(s: S, row: &mut [f32], bias: &[f32]) {
+    let (row, row_rest) = row.as_chunks_mut::<LANES>();
+    let (bias, bias_rest) = bias.as_chunks::<LANES>();
+    for (c, bias) in row.iter_mut().zip(bias) {
+        s.store(s.add(s.load(c), s.load(bias)), c);
+    }
+    if !row_rest.is_empty() {
+        s.store_partial(s.add(s.load_partial(row_rest), s.load_partial(bias_rest)), row_rest);
     }
 }
 
@@ -481,6 +512,22 @@ mod tests {
         transposed_b: bool,
         bias: bool,
         accumulate: bool,
+        epilogue: bool,
+    }
+
+    /// Not linear, not idempotent: shows when it is left out, applied twice, or applied before the bias.
+    struct Epilogue;
+
+    impl Epilogue {
+        fn value(x: f32) -> f32 {
+            x * x - 3.0
+        }
+    }
+
+    impl InPlace for Epilogue {
+        fn apply(&self, _: Isa, values: &mut [f32]) {
+            values.iter_mut().for_each(|x| *x = Epilogue::value(*x));
+        }
     }
 
     fn cases() -> Vec<Case> {
@@ -497,7 +544,8 @@ mod tests {
             for variant in 0..4 {
                 let (transposed_a, transposed_b) = (variant & 1 == 1, variant & 2 == 2);
                 let (bias, accumulate) = ((i + variant) % 2 == 0, (i / 2 + variant) % 3 == 0);
-                cases.push(Case { m, n, k, transposed_a, transposed_b, bias, accumulate });
+                let epilogue = (i + variant / 2) % 3 == 1;
+                cases.push(Case { m, n, k, transposed_a, transposed_b, bias, accumulate, epilogue });
             }
         }
         cases
@@ -526,19 +574,21 @@ mod tests {
         }
 
         fn gemm(&self) -> Gemm<'_> {
-            let Case { m, n, k, transposed_a, transposed_b, bias, accumulate } = self.case;
+            let Case { m, n, k, transposed_a, transposed_b, bias, accumulate, epilogue } = self.case;
             let matrix = |data, rows, columns, transposed| match transposed {
                 true => Matrix::row_major(data, rows).transposed(),
                 false => Matrix::row_major(data, columns),
             };
             let a = matrix(&self.a, m, k, transposed_a);
             let b = matrix(&self.b, k, n, transposed_b);
-            Gemm { m, n, k, a, b, bias: bias.then_some(&self.bias), accumulate }
+            let epilogue = epilogue.then_some(&Epilogue as &dyn InPlace);
+            Gemm { m, n, k, a, b, bias: bias.then_some(&self.bias), accumulate, epilogue }
         }
 
-        /// The result by the definition: f32 with the chain of the module's description, and f64 with its bound.
+        /// The result by the definition, without the epilogue: f32 with the chain of the module's description, and f64
+        /// with its bound.
         fn expected(&self) -> (Vec<f32>, Vec<(f64, f64)>) {
-            let Gemm { m, n, k, a, b, bias, accumulate } = self.gemm();
+            let Gemm { m, n, k, a, b, bias, accumulate, .. } = self.gemm();
             let (mut chains, mut wide) = (Vec::new(), Vec::new());
             for i in 0..m {
                 for j in 0..n {
@@ -578,9 +628,12 @@ mod tests {
         let devices = devices();
         for case in cases() {
             let inputs = Inputs::new(case);
-            let (chains, wide) = inputs.expected();
+            let (mut chains, wide) = inputs.expected();
             for (&got, &(exact, size)) in chains.iter().zip(&wide) {
                 assert!((f64::from(got) - exact).abs() <= bound(case.k, size), "{case:?}: {got} against {exact}");
+            }
+            if case.epilogue {
+                chains.iter_mut().for_each(|x| *x = Epilogue::value(*x));
             }
             for device in &devices {
                 let mut c = inputs.c.clone();
@@ -588,10 +641,10 @@ mod tests {
                 gemm(device, &inputs.gemm(), &mut c, &mut scratch);
                 assert_eq!(bits(&c), bits(&chains), "{case:?} on {device:?}");
 
-                let Gemm { m, n, k, a, b, bias, accumulate } = inputs.gemm();
+                let Gemm { m, n, k, a, b, bias, accumulate, epilogue } = inputs.gemm();
                 let packed = PackedMatrix::new(device, k, n, b);
                 let mut c = inputs.c.clone();
-                gemm_packed(device, &GemmPacked { m, a, b: &packed, bias, accumulate }, &mut c);
+                gemm_packed(device, &GemmPacked { m, a, b: &packed, bias, accumulate, epilogue }, &mut c);
                 assert_eq!(bits(&c), bits(&chains), "packed {case:?} on {device:?}");
             }
         }
@@ -600,9 +653,11 @@ mod tests {
     #[test]
     fn blocks_larger_than_what_is_packed_at_a_time() {
         for (m, n, k) in [(3200, 40, 70), (40, 3200, 70), (3100, 100, 300)] {
-            let case = Case { m, n, k, transposed_a: true, transposed_b: false, bias: true, accumulate: false };
+            let (transposed_a, transposed_b) = (true, false);
+            let case = Case { m, n, k, transposed_a, transposed_b, bias: true, accumulate: false, epilogue: true };
             let inputs = Inputs::new(case);
-            let (chains, _) = inputs.expected();
+            let (mut chains, _) = inputs.expected();
+            chains.iter_mut().for_each(|x| *x = Epilogue::value(*x));
             let device = Device::new(Isa::best(), 2);
             let mut c = inputs.c.clone();
             gemm(&device, &inputs.gemm(), &mut c, &mut vec![0.0; gemm_scratch(m, n, k)]);
@@ -619,7 +674,7 @@ mod tests {
         let b = Matrix { data: &b, row_stride: 2 * n, column_stride: 2 };
         for device in devices() {
             let mut c = vec![0.0; m * n];
-            let product = Gemm { m, n, k, a, b, bias: None, accumulate: false };
+            let product = Gemm { m, n, k, a, b, bias: None, accumulate: false, epilogue: None };
             gemm(&device, &product, &mut c, &mut vec![0.0; gemm_scratch(m, n, k)]);
             for i in 0..m {
                 for j in 0..n {
@@ -639,7 +694,7 @@ mod tests {
         for device in devices() {
             let mut c = vec![0.0; m * n];
             let (a, b) = (Matrix::row_major(&a, k), Matrix::row_major(&b, n));
-            let product = Gemm { m, n, k, a, b, bias: None, accumulate: false };
+            let product = Gemm { m, n, k, a, b, bias: None, accumulate: false, epilogue: None };
             gemm(&device, &product, &mut c, &mut vec![f32::NAN; gemm_scratch(m, n, k)]);
             assert!(c.iter().enumerate().all(|(i, x)| x.is_nan() == (i / n == 5)));
         }
@@ -650,6 +705,11 @@ mod tests {
     fn short_data_are_refused() {
         let device = Device::new(Isa::scalar(), 1);
         let (a, b) = (Matrix::row_major(&[0.0; 5], 3), Matrix::row_major(&[0.0; 6], 2));
-        gemm(&device, &Gemm { m: 2, n: 2, k: 3, a, b, bias: None, accumulate: false }, &mut [0.0; 4], &mut []);
+        gemm(
+            &device,
+            &Gemm { m: 2, n: 2, k: 3, a, b, bias: None, accumulate: false, epilogue: None },
+            &mut [0.0; 4],
+            &mut [],
+        );
     }
 }

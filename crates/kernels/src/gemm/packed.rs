@@ -3,6 +3,7 @@
 use super::{LaneSource, Matrix, Product, Strided, pack_panels};
 use crate::buffer::Buffer;
 use crate::device::Device;
+use crate::epilogue::InPlace;
 use crate::simd::LANES;
 
 /// A matrix B [k, n] as panels of sixteen columns over all of k, the order in which a product reads them.
@@ -36,8 +37,8 @@ impl PackedMatrix {
     }
 }
 
-/// The product C = A·B (+ C) (+ bias) with a packed B; see [`super::Gemm`], whose bits it has.
-#[derive(Clone, Copy, Debug)]
+/// The product C = A·B (+ C) (+ bias) with a packed B and an epilogue; see [`super::Gemm`], whose bits it has.
+#[derive(Clone, Copy)]
 pub struct GemmPacked<'a> {
     /// Rows of A and C.
     pub m: usize,
@@ -49,13 +50,15 @@ pub struct GemmPacked<'a> {
     pub bias: Option<&'a [f32]>,
     /// The sums start from C instead of 0.
     pub accumulate: bool,
+    /// Applied to the finished values, bias included, while they are in the cache.
+    pub epilogue: Option<&'a dyn InPlace>,
 }
 
 /// Computes `gemm` into `c` [m, n], row after row; needs no scratch memory.
 ///
 /// Panics when a matrix, the bias or `c` is too short.
 pub fn gemm_packed(device: &Device, gemm: &GemmPacked, c: &mut [f32]) {
-    let GemmPacked { m, a, b, bias, accumulate } = *gemm;
+    let GemmPacked { m, a, b, bias, accumulate, epilogue } = *gemm;
     let (n, k) = (b.n, b.k);
     assert!(a.holds(m, k) && c.len() == m * n, "matrices hold [m, k], [m, n]");
     assert!(bias.is_none_or(|bias| bias.len() == n), "one bias a column");
@@ -64,5 +67,5 @@ pub fn gemm_packed(device: &Device, gemm: &GemmPacked, c: &mut [f32]) {
     }
     let rows = Strided { data: a.data, along: a.row_stride, depth: a.column_stride };
     let lanes = LaneSource::Panels(&b.panels);
-    Product { p: m, q: n, k, rows, lanes, swapped: false, n, bias, accumulate }.compute(device, c, &mut []);
+    Product { p: m, q: n, k, rows, lanes, swapped: false, n, bias, accumulate, epilogue }.compute(device, c, &mut []);
 }
