@@ -72,6 +72,40 @@ impl Device {
             body(start, base.each_ref().map(|base| unsafe { std::slice::from_raw_parts_mut(base.at(start), part) }));
         });
     }
+    /// Calls `body(row, first, rest)` for consecutive groups of `chunk` rows (the last may be smaller): `first` and `rest`
+    /// are the parts of slices of `rows` rows, each given with its own row length, that belong to the rows from `row`.
+    /// A slice that is not wanted is empty, with rows of length 0. No rows give no call.
+    ///
+    /// Panics when a slice does not hold `rows` rows.
+    #[inline]
+    pub fn split_rows<const N: usize>(
+        &self,
+        rows: usize,
+        chunk: usize,
+        first: (&mut [f32], usize),
+        rest: [(&mut [f32], usize); N],
+        body: impl Fn(usize, &mut [f32], [&mut [f32]; N]) + Sync,
+    ) {
+        let holds = |(slice, width): &(&mut [f32], usize)| Some(slice.len()) == rows.checked_mul(*width);
+        assert!(chunk > 0 && holds(&first) && rest.iter().all(holds), "slices of as many rows, in groups of some");
+        if rows == 0 {
+            return;
+        }
+        if rows <= chunk {
+            return body(0, first.0, rest.map(|(slice, _)| slice));
+        }
+        let first = (Shared(first.0.as_mut_ptr()), first.1);
+        let rest = rest.map(|(slice, width)| (Shared(slice.as_mut_ptr()), width));
+        self.for_each(rows.div_ceil(chunk), &|task| {
+            let row = task * chunk;
+            let part = chunk.min(rows - row);
+            // SAFETY: each task runs once, and the rows of different tasks are disjoint and inside the slices, which
+            // are borrowed for writing until `for_each` returns.
+            let rows_of =
+                |base: &Shared, width| unsafe { std::slice::from_raw_parts_mut(base.at(row * width), part * width) };
+            body(row, rows_of(&first.0, first.1), rest.each_ref().map(|(base, width)| rows_of(base, *width)));
+        });
+    }
 }
 
 impl std::fmt::Debug for Device {
@@ -124,6 +158,31 @@ mod tests {
                 assert!(a.iter().enumerate().all(|(i, &x)| x == if i % 7 == 0 { -(i as f32) } else { i as f32 }));
             }
         }
+    }
+
+    #[test]
+    fn split_rows_hands_out_every_row_once_with_rows_of_several_lengths() {
+        for threads in [1, 2, 3] {
+            let device = Device::new(Isa::scalar(), threads);
+            for rows in [0, 1, 4, 5, 6, 23] {
+                let (mut a, mut b, mut none) = (vec![0.0; rows * 3], vec![0.0; rows], []);
+                device.split_rows(rows, 5, (&mut a, 3), [(&mut b, 1), (&mut none, 0)], |row, a, [b, none]| {
+                    assert!(none.is_empty() && a.len() == 3 * b.len());
+                    for i in 0..b.len() {
+                        a[3 * i + 2] += (row + i) as f32;
+                        b[i] += (row + i) as f32 + 1.0;
+                    }
+                });
+                assert!(a.iter().enumerate().all(|(i, &x)| x == if i % 3 == 2 { (i / 3) as f32 } else { 0.0 }));
+                assert!(b.iter().enumerate().all(|(i, &x)| x == i as f32 + 1.0));
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "as many rows")]
+    fn a_slice_of_other_rows_is_refused() {
+        Device::new(Isa::scalar(), 1).split_rows(2, 4, (&mut [0.0; 4], 2), [(&mut [0.0; 3], 1)], |_, _, _| ());
     }
 
     #[test]

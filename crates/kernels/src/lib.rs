@@ -10,5 +10,9 @@ pub mod device;
 pub mod epilogue;
 pub mod gemm;
 pub mod pool;
+pub mod random;
 pub mod simd;
+#[cfg(test)]
+mod testing;
 pub mod unary;
+pub mod update;
