@@ -8,5 +8,6 @@ pub mod model;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod suggest;
 pub mod tensor;
 pub mod train;
