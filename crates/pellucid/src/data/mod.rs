@@ -1,5 +1,7 @@
 //! Sources, typed columns, preprocessing, splits, batches.
 
+pub mod download;
+
 mod dataset;
 mod task;
 
