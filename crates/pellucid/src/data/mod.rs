@@ -1,6 +1,8 @@
 //! Sources, typed columns, preprocessing, splits, batches.
 
 pub mod download;
+pub mod idx;
+pub mod mnist;
 
 mod dataset;
 mod task;
