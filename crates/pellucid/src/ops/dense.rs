@@ -1,0 +1,114 @@
+//! Dense (fully connected): y = x·Wᵀ + b.
+//!
+//! Shapes: x [rows…, in], W [out, in], b [out] → y [rows…, out]; all axes of x but the last count as rows.
+//! With dy = ∂L/∂y [rows, out]:
+//!
+//! * ∂L/∂x = dy·W          [rows, in]
+//! * ∂L/∂W = dyᵀ·x         [out, in]
+//! * ∂L/∂b = Σ_rows dy     [out]
+//!
+//! (Goodfellow, Bengio and Courville, *Deep Learning*, 2016, section 6.5.)
+
+use kernels::device::Device;
+use kernels::gemm::{Gemm, GemmPacked, Matrix, PackedMatrix, gemm, gemm_packed, gemm_scratch};
+
+use super::{Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes};
+use crate::tensor::{Dim, Shape, Tensor};
+
+/// Dense with inputs x, W and, unless there is no bias, b.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dense;
+
+/// Rows, in and out of the product.
+fn sizes(x: &[usize], y: &[usize]) -> (usize, usize, usize) {
+    let (rows, inner) = Tensor { dims: x, data: &[] }.as_rows();
+    (rows, inner, y.last().copied().unwrap_or(1))
+}
+
+impl Op for Dense {
+    fn name(&self) -> &'static str {
+        "Gemm"
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        let (x, weight, bias) = match inputs {
+            [x, weight] => (x, weight, None),
+            [x, weight, bias] => (x, weight, Some(bias)),
+            _ => return Err(ShapeError::InputCount { expected: "2 or 3", found: inputs.len() }),
+        };
+        let &[Dim::Fixed(out), Dim::Fixed(inner)] = weight.axes() else {
+            return Err(ShapeError::size("shape of the weight", "[out, in]", weight));
+        };
+        if x.last() != Some(inner) {
+            let found = x.last().map_or(x.to_string(), |size| size.to_string());
+            return Err(ShapeError::size("last axis of the input", format!("{inner} (as the weight has)"), found));
+        }
+        if let Some(bias) = bias.filter(|bias| **bias != Shape::fixed(&[out])) {
+            return Err(ShapeError::size("shape of the bias", Shape::fixed(&[out]), bias));
+        }
+        Ok(x.with_last(out))
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::inputs(&[0, 1])
+    }
+
+    fn memory(&self, at: Sizes, training: bool) -> Memory {
+        let (rows, inner, out) = sizes(at.inputs[0], at.output);
+        let backward = gemm_scratch(out, inner, rows).max(gemm_scratch(rows, inner, out));
+        Memory { saved: 0, forward: gemm_scratch(rows, out, inner), backward: if training { backward } else { 0 } }
+    }
+
+    fn flops(&self, at: Sizes) -> u64 {
+        let (rows, inner, out) = sizes(at.inputs[0], at.output);
+        2 * rows as u64 * inner as u64 * out as u64
+    }
+
+    fn takes_epilogue(&self) -> bool {
+        true
+    }
+
+    fn pack(&self, device: &Device, inputs: &[Tensor]) -> Option<PackedMatrix> {
+        let weight = inputs[1];
+        let (out, inner) = weight.as_rows();
+        (!weight.data.is_empty())
+            .then(|| PackedMatrix::new(device, inner, out, Matrix::row_major(weight.data, inner).transposed()))
+    }
+
+    fn forward(&self, run: &Run, pass: Forward) {
+        let [x, weight] = [pass.inputs[0], pass.inputs[1]];
+        let bias = pass.inputs.get(2).map(|bias| bias.data);
+        let (m, k, n) = sizes(x.dims, pass.dims);
+        let a = Matrix::row_major(x.data, k);
+        let epilogue = pass.epilogue;
+        match pass.packed {
+            Some(b) => {
+                gemm_packed(run.device, &GemmPacked { m, a, b, bias, accumulate: false, epilogue }, pass.output);
+            }
+            None => {
+                let b = Matrix::row_major(weight.data, k).transposed();
+                let product = Gemm { m, n, k, a, b, bias, accumulate: false, epilogue };
+                gemm(run.device, &product, pass.output, pass.scratch);
+            }
+        }
+    }
+
+    fn backward(&self, run: &Run, mut pass: Backward) {
+        let [x, weight] = [pass.inputs[0], pass.inputs[1]];
+        let (rows, inner, out) = sizes(x.dims, pass.output.dims);
+        let product = |m, n, k, a, b| Gemm { m, n, k, a, b, bias: None, accumulate: false, epilogue: None };
+        let dy = Matrix::row_major(pass.dy, out);
+        if let Some(db) = pass.dx.get_mut(2).and_then(Option::as_mut) {
+            db.fill(0.0);
+            pass.dy.chunks_exact(out).for_each(|row| db.iter_mut().zip(row).for_each(|(sum, dy)| *sum += dy));
+        }
+        if let Some(dw) = &mut pass.dx[1] {
+            let x = Matrix::row_major(x.data, inner);
+            gemm(run.device, &product(out, inner, rows, dy.transposed(), x), dw, pass.scratch);
+        }
+        if let Some(dx) = &mut pass.dx[0] {
+            let weight = Matrix::row_major(weight.data, inner);
+            gemm(run.device, &product(rows, inner, out, dy, weight), dx, pass.scratch);
+        }
+    }
+}
