@@ -1,11 +1,13 @@
-//! Times of random numbers and optimiser updates:
+//! Times of random numbers, optimiser updates, reductions and batches:
 //! `cargo run --release -p pellucid-kernels --example vector_rates [ISA]`
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use kernels::device::Device;
+use kernels::gather::{Affine, gather_bytes};
 use kernels::random::{Stream, dropout, permutation, uniform};
+use kernels::reduce::{argmax_rows, column_sums, norm, row_sums, sum};
 use kernels::simd::{Isa, Simd};
 use kernels::update::{Rule, apply};
 
@@ -75,7 +77,33 @@ fn main() {
             report(&format!("uniform, {len}"), len, || uniform(device, stream, 0.0, 1.0, black_box(&mut y)));
             report(&format!("dropout, {len}"), len, || dropout(device, stream, 0.5, &x, black_box(&mut y)));
         }
-        let mut order = vec![0; 60_000];
+        for len in [16, 1000, 101_770, 669_706] {
+            let x = vec![0.5; len];
+            report(&format!("sum, {len}"), len, || {
+                black_box(sum(device, black_box(&x)));
+            });
+            report(&format!("norm, {len}"), len, || {
+                black_box(norm(device, black_box(&x)));
+            });
+        }
+        for (rows, n) in [(4, 2), (32, 10), (32, 128), (128, 512), (100_000, 10)] {
+            let (x, mut columns, mut per_row) = (vec![0.5; rows * n], vec![0.0; n], vec![0.0; rows]);
+            report(&format!("column sums, {rows} x {n}"), rows * n, || {
+                column_sums(device, &x, black_box(&mut columns))
+            });
+            report(&format!("row sums, {rows} x {n}"), rows * n, || row_sums(device, n, &x, black_box(&mut per_row)));
+            report(&format!("argmax, {rows} x {n}"), rows * n, || argmax_rows(device, n, &x, black_box(&mut per_row)));
+        }
+        // As large as MNIST, and a new batch each time: most rows are not in the cache.
+        let (bytes, mut order) = (vec![7; 60_000 * 784], vec![0; 60_000]);
+        permutation(device, stream, &mut order);
+        for rows in [32, 128] {
+            let (mut out, mut batches) = (vec![0.0; rows * 784], order.chunks_exact(rows).cycle());
+            report(&format!("batch of bytes, {rows} x 784"), rows * 784, || {
+                let index = batches.next().expect("an endless sequence");
+                gather_bytes(device, 784, &bytes, Affine::All { scale: 1.0 / 255.0, shift: 0.0 }, index, &mut out);
+            });
+        }
         report("permutation, 60000", 60_000, || permutation(device, stream, black_box(&mut order)));
     }
 }

@@ -8,9 +8,12 @@ pub mod binary;
 pub mod buffer;
 pub mod device;
 pub mod epilogue;
+pub mod gather;
 pub mod gemm;
+pub mod pairwise;
 pub mod pool;
 pub mod random;
+pub mod reduce;
 pub mod simd;
 #[cfg(test)]
 mod testing;
