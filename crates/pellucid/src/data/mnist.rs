@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::download::{self, Checksum, DownloadError};
 use super::idx::{self, Idx, IdxError};
-use super::{Dataset, Task};
+use super::sources::{Origin, Source};
+use super::{Dataset, Task, TaskKind};
 
 /// A data set published as four IDX files.
 #[derive(Debug, PartialEq, Eq)]
@@ -111,6 +112,24 @@ pub const FASHION_MNIST: IdxSource = IdxSource {
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     ],
+};
+
+pub(crate) const MNIST_SOURCE: Source = Source {
+    name: MNIST.name,
+    description: "handwritten digits, 28×28 pixels (downloaded)",
+    rows: 60_000,
+    test_rows: 10_000,
+    task: TaskKind::Multiclass,
+    origin: Origin::Files(&MNIST),
+};
+
+pub(crate) const FASHION_MNIST_SOURCE: Source = Source {
+    name: FASHION_MNIST.name,
+    description: "pictures of clothes, 28×28 pixels (downloaded)",
+    rows: 60_000,
+    test_rows: 10_000,
+    task: TaskKind::Multiclass,
+    origin: Origin::Files(&FASHION_MNIST),
 };
 
 /// Kind of a file, in its name: `train-images-idx3-ubyte`.

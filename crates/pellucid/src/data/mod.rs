@@ -1,8 +1,11 @@
 //! Sources, typed columns, preprocessing, splits, batches.
 
+pub mod builtin;
 pub mod download;
+pub mod generate;
 pub mod idx;
 pub mod mnist;
+pub mod sources;
 
 mod dataset;
 pub mod table;
