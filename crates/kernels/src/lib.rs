@@ -10,6 +10,7 @@ pub mod device;
 pub mod epilogue;
 pub mod gather;
 pub mod gemm;
+pub mod math;
 pub mod pairwise;
 pub mod pool;
 pub mod random;

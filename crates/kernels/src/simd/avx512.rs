@@ -137,6 +137,11 @@ impl Simd for Avx512 {
         unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
     }
     #[inline(always)]
+    fn ldexp(self, a: __m512, power: __m512) -> __m512 {
+        // SAFETY: the token proves that the processor has the instruction.
+        unsafe { _mm512_scalef_ps(a, power) }
+    }
+    #[inline(always)]
     fn lt(self, a: __m512, b: __m512) -> __mmask16 {
         // SAFETY: the token proves that the processor has the instruction.
         unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b) }

@@ -126,6 +126,19 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// The bits, reinterpreted.
     fn bits_float(self, a: Self::Int) -> Self::Float;
 
+    /// a · 2^power with one rounding, subnormal results and overflow included; for integral powers of magnitude up to
+    /// 252, and a of magnitude 2⁻²⁴ to 2²⁴. A NaN `a` gives NaN.
+    #[inline(always)]
+    fn ldexp(self, a: Self::Float, power: Self::Float) -> Self::Float {
+        // 1.5·2²³ + n has n in its lowest bits, here n = power + 2·127. Each half of n, moved to where the exponent
+        // stands, is a power of two; the product with the first is exact.
+        let sum = self.float_bits(self.add(power, self.splat((3 << 22) as f32 + 254.0)));
+        let half = self.shift_right::<1>(sum);
+        let first = self.bits_float(self.shift_left::<23>(half));
+        let second = self.bits_float(self.shift_left::<23>(self.sub_int(sum, half)));
+        self.mul(self.mul(a, first), second)
+    }
+
     /// Row i, lane j of the result is row j, lane i of `rows`.
     #[inline(always)]
     fn transpose(self, rows: [Self::Float; LANES]) -> [Self::Float; LANES] {
@@ -173,6 +186,8 @@ mod tests {
             let all = |value: u32| [value; LANES];
             let (i, j) = (s.float_bits(a), s.float_bits(b));
             let small = s.max(s.min(a, s.splat(2e9)), s.splat(-2e9));
+            let power = s.to_float(s.sub_int(s.and(i, s.splat_int(255)), s.splat_int(150)));
+            let one_to_two = s.bits_float(s.or(s.shift_right::<9>(j), s.splat_int(0x3f800000)));
             let mut partial = [9.0; LANES];
             s.store_partial(s.load_partial(&x[..5]), &mut partial[..7]);
             let columns =
@@ -212,6 +227,8 @@ mod tests {
                 ("shift_right_signed", int(s.shift_right_signed::<13>(i))),
                 ("to_int", int(s.to_int(small))),
                 ("to_float", float(s.to_float(i))),
+                ("ldexp", float(s.ldexp(one_to_two, power))),
+                ("ldexp of NaN", float(s.ldexp(s.select(s.eq(b, b), one_to_two, b), power))),
                 ("reduce_add", float(s.splat(s.reduce_add(a)))),
             ];
             results.extend(columns.map(|column| ("transpose", int(s.float_bits(column)))));
@@ -285,6 +302,17 @@ mod tests {
         let columns = s.transpose(rows);
         assert!((0..LANES).all(|i| (0..LANES).all(|j| columns[i][j] == rows[j][i])));
         assert_eq!(s.reduce_add(rows[0]), 120.0);
+        for (a, power, expected) in [
+            (1.5, 3.0, 12.0),
+            (1.0, -149.0, f32::from_bits(1)),
+            (1.25, -149.0, f32::from_bits(1)),
+            (1.0, -150.0, 0.0),
+            (1.25, -150.0, f32::from_bits(1)),
+            (0.5, 128.0, 2f32 * (1u128 << 126) as f32),
+            (-1.0, 128.0, f32::NEG_INFINITY),
+        ] {
+            assert_eq!(s.ldexp(s.splat(a), s.splat(power))[0], expected);
+        }
     }
 
     #[test]
