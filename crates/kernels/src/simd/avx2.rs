@@ -24,6 +24,19 @@ impl Avx2 {
         // SAFETY: the token proves that the processor has these features.
         unsafe { enabled(self, kernel) }
     }
+
+    /// All bits of the first `count` lanes; panics when there are fewer lanes.
+    #[inline(always)]
+    fn first_lanes(self, count: usize) -> I {
+        assert!(count <= LANES);
+        // SAFETY: the token proves that the processor has the instructions.
+        unsafe {
+            let count = _mm256_set1_epi32(count as i32);
+            let low = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let high = _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15);
+            [_mm256_cmpgt_epi32(count, low), _mm256_cmpgt_epi32(count, high)]
+        }
+    }
 }
 
 type F = [__m256; 2];
@@ -51,9 +64,10 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn load_partial(self, source: &[f32]) -> F {
-        let mut lanes = [0.0; LANES];
-        lanes[..source.len()].copy_from_slice(source);
-        self.load(&lanes)
+        let [low, high] = self.first_lanes(source.len());
+        let data = source.as_ptr();
+        // SAFETY: the token proves the instruction; lanes beyond the slice are masked off and not read.
+        unsafe { [_mm256_maskload_ps(data, low), _mm256_maskload_ps(data.wrapping_add(8), high)] }
     }
     #[inline(always)]
     fn store(self, value: F, target: &mut [f32]) {
@@ -66,9 +80,13 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn store_partial(self, value: F, target: &mut [f32]) {
-        let mut lanes = [0.0; LANES];
-        self.store(value, &mut lanes);
-        target.copy_from_slice(&lanes[..target.len()]);
+        let [low, high] = self.first_lanes(target.len());
+        let data = target.as_mut_ptr();
+        // SAFETY: the token proves the instruction; lanes beyond the slice are masked off and not written.
+        unsafe {
+            _mm256_maskstore_ps(data, low, value[0]);
+            _mm256_maskstore_ps(data.wrapping_add(8), high, value[1]);
+        }
     }
     #[inline(always)]
     fn add(self, a: F, b: F) -> F {
