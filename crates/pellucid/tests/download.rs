@@ -253,6 +253,13 @@ fn an_overloaded_server_is_asked_again() {
 }
 
 #[test]
+fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
+    let server = Server::start(&[Answer::Body(BODY)]);
+    let reasons = failures(&[server.url().replace("http:", "https:")]);
+    assert!(matches!(reasons.as_slice(), [(Reason::Transport(_), 3)]), "{reasons:?}");
+}
+
+#[test]
 fn a_redirect_is_followed() {
     let server = Server::start(&[Answer::Redirect("/elsewhere.bin"), Answer::Body(BODY)]);
     let folder = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pellucid::data::Features;
-use pellucid::data::mnist::{MNIST, Place};
+use pellucid::data::mnist::{FASHION_MNIST, MNIST, Place};
 
 /// The folder `mnist` of the test data; says so loudly where there is none.
 fn folder() -> Option<PathBuf> {
@@ -42,4 +42,14 @@ fn the_published_files_are_recognised_and_read() {
     let mean = sum as f64 / bytes.len() as f64;
     let deviation = (squares as f64 / bytes.len() as f64 - mean * mean).sqrt();
     assert!((mean / 255.0 - 0.1307).abs() < 5e-5 && (deviation / 255.0 - 0.3081).abs() < 5e-5);
+}
+
+#[test]
+fn digits_taken_for_clothes_are_noticed() {
+    let Some(folder) = folder() else { return };
+    let loaded = FASHION_MNIST.load(Place::Folder(&folder), &mut |_, _, _| {}).unwrap();
+    assert_eq!(loaded.notices.len(), 4);
+    assert!(
+        loaded.notices[0].ends_with("train-images-idx3-ubyte.gz: the published file of mnist, read as fashion-mnist")
+    );
 }

@@ -322,8 +322,13 @@ impl IdxSource {
         published: Published,
         strict: bool,
     ) -> Result<Option<String>, IdxSourceError> {
-        let Some(expected) = published.sha256 else { return Ok(None) };
         let found = idx.sha256();
+        let Some(expected) = published.sha256 else {
+            // The two sets share the names of their files, so a folder is easily mistaken.
+            let is_mnist = MNIST.files.hashes().contains(&Some(found.as_str()));
+            let notice = || format!("{}: the published file of mnist, read as {}", path.display(), self.name);
+            return Ok(is_mnist.then(notice));
+        };
         if found == expected {
             return Ok(None);
         }
@@ -335,6 +340,13 @@ impl IdxSource {
             path.display(),
             self.name
         )))
+    }
+}
+
+impl Files<Published> {
+    fn hashes(&self) -> [Option<&'static str>; 4] {
+        let Files { train, test } = self;
+        [train.images, train.labels, test.images, test.labels].map(|file| file.sha256)
     }
 }
 
