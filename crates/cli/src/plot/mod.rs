@@ -1,0 +1,15 @@
+//! Plots as SVG: the curves of a run, and what a model gets right and wrong.
+
+mod axis;
+mod chart;
+mod curves;
+mod heatmap;
+mod quality;
+mod svg;
+
+pub use axis::{Axis, Tick};
+pub use chart::{Panel, Series};
+pub use curves::{learning_rate, loss_svg, main_metric, run_curves};
+pub use heatmap::confusion_map;
+pub use quality::{CalibrationBin, Residuals, RocCurve, calibration, residual_histogram, residual_scatter, roc};
+pub use svg::{Anchor, STYLE, Svg};
