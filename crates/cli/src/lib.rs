@@ -6,3 +6,5 @@ pub mod classes;
 pub mod format;
 pub mod markup;
 pub mod plot;
+pub mod progress;
+pub mod terminal;
