@@ -11,15 +11,15 @@ pub struct ClassScores {
     pub recall: f64,
     /// Harmonic mean of the two.
     pub f1: f64,
-    /// Rows of this class.
-    pub support: u64,
+    /// Rows of this class, or their weight.
+    pub support: f64,
 }
 
-/// Counts of true against predicted class.
+/// Counts of true against predicted class; not whole where rows have weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Confusion {
     names: Vec<String>,
-    counts: Vec<u64>,
+    counts: Vec<f64>,
 }
 
 /// One kind of mistake: rows of class `truth` that were taken for class `predicted`.
@@ -29,8 +29,8 @@ pub struct Mixup {
     pub truth: usize,
     /// Index of the predicted class.
     pub predicted: usize,
-    /// Rows.
-    pub count: u64,
+    /// Rows, or their weight.
+    pub count: f64,
     /// Share of the rows of the true class, 0…1.
     pub share: f64,
 }
@@ -40,7 +40,7 @@ impl Confusion {
     ///
     /// # Panics
     /// If there are not `names.len()` squared counts (both come from the same model).
-    pub fn new(names: Vec<String>, counts: Vec<u64>) -> Confusion {
+    pub fn new(names: Vec<String>, counts: Vec<f64>) -> Confusion {
         assert_eq!(counts.len(), names.len() * names.len(), "a confusion matrix of {} classes", names.len());
         Confusion { names, counts }
     }
@@ -56,29 +56,29 @@ impl Confusion {
     }
 
     /// Rows of class `truth` that were predicted as `predicted`.
-    pub fn count(&self, truth: usize, predicted: usize) -> u64 {
+    pub fn count(&self, truth: usize, predicted: usize) -> f64 {
         self.counts[truth * self.names.len() + predicted]
     }
 
     /// Rows of class `truth`.
-    pub fn support(&self, truth: usize) -> u64 {
+    pub fn support(&self, truth: usize) -> f64 {
         let classes = self.names.len();
         self.counts[truth * classes..(truth + 1) * classes].iter().sum()
     }
 
     /// All counted rows.
-    pub fn total(&self) -> u64 {
+    pub fn total(&self) -> f64 {
         self.counts.iter().sum()
     }
 
     /// Rows that were predicted rightly.
-    pub fn correct(&self) -> u64 {
+    pub fn correct(&self) -> f64 {
         (0..self.classes()).map(|class| self.count(class, class)).sum()
     }
 
     /// The part of class `truth` that went to `predicted`, 0…1; 0 for a class without rows.
     pub fn share(&self, truth: usize, predicted: usize) -> f64 {
-        self.count(truth, predicted) as f64 / self.support(truth).max(1) as f64
+        if self.support(truth) > 0.0 { self.count(truth, predicted) / self.support(truth) } else { 0.0 }
     }
 
     /// The most frequent mistakes, at most `limit`; equal counts in order of the classes.
@@ -87,12 +87,12 @@ impl Confusion {
         for truth in 0..self.classes() {
             for predicted in 0..self.classes() {
                 let count = self.count(truth, predicted);
-                if truth != predicted && count > 0 {
+                if truth != predicted && count > 0.0 {
                     all.push(Mixup { truth, predicted, count, share: self.share(truth, predicted) });
                 }
             }
         }
-        all.sort_by_key(|mixup| std::cmp::Reverse(mixup.count));
+        all.sort_by(|a, b| b.count.total_cmp(&a.count));
         all.truncate(limit);
         all
     }
@@ -105,11 +105,11 @@ mod tests {
     #[test]
     fn mistakes_come_by_frequency_and_then_in_class_order() {
         let names = ["a", "b", "c"].map(String::from).to_vec();
-        let matrix = Confusion::new(names, vec![5, 2, 0, 2, 6, 3, 0, 0, 0]);
+        let matrix = Confusion::new(names, vec![5.0, 2.0, 0.0, 2.0, 6.0, 3.0, 0.0, 0.0, 0.0]);
         let pairs: Vec<_> = matrix.mixups(9).iter().map(|m| (m.truth, m.predicted, m.count)).collect();
-        assert_eq!(pairs, [(1, 2, 3), (0, 1, 2), (1, 0, 2)]);
+        assert_eq!(pairs, [(1, 2, 3.0), (0, 1, 2.0), (1, 0, 2.0)]);
         assert_eq!(matrix.mixups(1).len(), 1);
-        assert_eq!((matrix.correct(), matrix.total()), (11, 18));
+        assert_eq!((matrix.correct(), matrix.total()), (11.0, 18.0));
         assert_eq!(matrix.share(2, 2), 0.0, "a class without rows has no shares, and no division by zero");
     }
 }

@@ -49,6 +49,12 @@ pub fn count(value: u64) -> String {
     out
 }
 
+/// A number of rows: whole as a rule (see [`count`]), with digits behind the point where rows have weights.
+pub fn rows(value: f64) -> String {
+    // Up to 2^53 every whole number is exact.
+    if value >= 0.0 && value.fract() == 0.0 && value < 9e15 { count(value as u64) } else { number(value) }
+}
+
 /// A large number in short: `987`, `12.3k`, `4.56M`, `1.20G`.
 pub fn short(value: f64) -> String {
     if !value.is_finite() || value < 0.0 {
@@ -152,6 +158,8 @@ mod tests {
         assert_eq!(count(0), "0");
         assert_eq!(count(999), "999");
         assert_eq!(count(1_234_567), "1 234 567");
+        assert_eq!(rows(1234.0), "1 234");
+        assert_eq!(rows(12.5), "12.50");
         assert_eq!(short(987.4), "987");
         assert_eq!(short(999.7), "1.00k");
         assert_eq!(short(12_345.0), "12.3k");

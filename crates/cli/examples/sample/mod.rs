@@ -44,10 +44,10 @@ pub fn parts() -> Vec<(String, Scores)> {
 }
 
 pub fn confusion(classes: usize) -> Confusion {
-    let mut counts = vec![0; classes * classes];
+    let mut counts = vec![0.0; classes * classes];
     for at in 0..classes * classes {
-        let wrong = if noise(at) > 0.6 { (noise(at + 7) * noise(at + 7) * 14.0) as u64 } else { 0 };
-        counts[at] = if at % (classes + 1) == 0 { 900 + (noise(at) * 120.0) as u64 } else { wrong };
+        let wrong = if noise(at) > 0.6 { (noise(at + 7) * noise(at + 7) * 14.0).floor() } else { 0.0 };
+        counts[at] = if at % (classes + 1) == 0 { 900.0 + (noise(at) * 120.0).floor() } else { wrong };
     }
     let digits = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
     let name = |class: usize| if classes == 10 { digits[class].to_string() } else { format!("class {class}") };
@@ -56,9 +56,9 @@ pub fn confusion(classes: usize) -> Confusion {
 
 pub fn class_scores(matrix: &Confusion) -> Vec<ClassScores> {
     let of = |class: usize| {
-        let predicted: u64 = (0..matrix.classes()).map(|truth| matrix.count(truth, class)).sum();
-        let (right, support) = (matrix.count(class, class) as f64, matrix.support(class));
-        let (precision, recall) = (right / predicted as f64, right / support as f64);
+        let predicted: f64 = (0..matrix.classes()).map(|truth| matrix.count(truth, class)).sum();
+        let (right, support) = (matrix.count(class, class), matrix.support(class));
+        let (precision, recall) = (right / predicted, right / support);
         let f1 = 2.0 * precision * recall / (precision + recall);
         ClassScores { name: matrix.names()[class].clone(), precision, recall, f1, support }
     };

@@ -2,7 +2,7 @@
 
 use super::svg::{Anchor, Svg, text_width};
 use crate::classes::Confusion;
-use crate::format::{count, percent, shorten};
+use crate::format::{percent, rows, shorten};
 
 /// Up to here the cells hold their counts and the axes all names.
 const NUMBERS_TO: usize = 20;
@@ -15,7 +15,7 @@ pub fn confusion_map(matrix: &Confusion) -> String {
     let names: Vec<String> = matrix.names().iter().map(|name| shorten(name, 18, true)).collect();
     let widest = names.iter().map(|name| text_width(name)).fold(0.0, f64::max);
     let digits =
-        (0..classes * classes).map(|at| count(matrix.count(at / classes, at % classes)).len()).max().unwrap_or(1);
+        (0..classes * classes).map(|at| rows(matrix.count(at / classes, at % classes)).len()).max().unwrap_or(1);
     let cell = match classes {
         0..=4 => 68.0,
         5..=NUMBERS_TO => (digits as f64 * 7.0 + 12.0).clamp(34.0, 68.0),
@@ -47,8 +47,8 @@ pub fn confusion_map(matrix: &Confusion) -> String {
     }
     for truth in 0..classes {
         for predicted in 0..classes {
-            let rows = matrix.count(truth, predicted);
-            if rows == 0 {
+            let cell_rows = matrix.count(truth, predicted);
+            if cell_rows == 0.0 {
                 continue;
             }
             let share = matrix.share(truth, predicted);
@@ -56,12 +56,12 @@ pub fn confusion_map(matrix: &Confusion) -> String {
             let corner = (left + predicted as f64 * cell, top + truth as f64 * cell);
             let gap = if numbered { 1.0 } else { 0.25 };
             let (name, other) = (&matrix.names()[truth], &matrix.names()[predicted]);
-            let note = format!("true {name}, predicted {other}: {} ({})", count(rows), percent(share));
+            let note = format!("true {name}, predicted {other}: {} ({})", rows(cell_rows), percent(share));
             let place = (corner.0 + gap, corner.1 + gap);
             svg.rect_noted(class, place, (cell - 2.0 * gap, cell - 2.0 * gap), 0.08 + 0.92 * depth, &note);
             if numbered {
                 let ink = if depth > 0.55 { "onfill" } else { "strong" };
-                svg.text(ink, (corner.0 + cell / 2.0, corner.1 + cell / 2.0 + 4.0), Anchor::Middle, &count(rows));
+                svg.text(ink, (corner.0 + cell / 2.0, corner.1 + cell / 2.0 + 4.0), Anchor::Middle, &rows(cell_rows));
             }
         }
     }
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn every_count_stands_in_its_cell_and_hostile_names_are_text() {
         let names = ["<script>alert('x')</script>", "b&b", "c"].map(String::from).to_vec();
-        let svg = confusion_map(&Confusion::new(names, vec![1234, 5, 0, 7, 80, 0, 0, 0, 0]));
+        let svg = confusion_map(&Confusion::new(names, vec![1234.0, 5.0, 0.0, 7.0, 80.0, 0.0, 0.0, 0.0, 0.0]));
         let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
         let texts: Vec<_> = document
             .descendants()
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_hundred_classes_give_cells_with_notes_but_without_numbers() {
         let names: Vec<String> = (0..100).map(|class| format!("class {class}")).collect();
-        let counts = (0..10_000).map(|at| u64::from(at % 101 == 0) * 90 + u64::from(at % 7 == 0)).collect();
+        let counts = (0..10_000).map(|at| f64::from(at % 101 == 0) * 90.0 + f64::from(at % 7 == 0)).collect();
         let svg = confusion_map(&Confusion::new(names, counts));
         let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
         let notes = document.descendants().filter(|node| node.tag_name().name() == "title");

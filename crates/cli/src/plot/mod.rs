@@ -11,5 +11,7 @@ pub use axis::{Axis, Tick};
 pub use chart::{Panel, Series};
 pub use curves::{learning_rate, loss_svg, main_metric, run_curves};
 pub use heatmap::confusion_map;
-pub use quality::{CalibrationBin, Residuals, RocCurve, calibration, residual_histogram, residual_scatter, roc};
+pub use quality::{
+    CalibrationBin, Histogram, Residuals, RocCurve, calibration, residual_histogram, residual_scatter, roc,
+};
 pub use svg::{Anchor, STYLE, Svg};

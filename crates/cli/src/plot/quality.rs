@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::chart::{Panel, Series};
 use super::svg::Svg;
-use crate::format::{count, number};
+use crate::format::{number, rows};
 
 /// Rows whose predicted probability fell into one interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,8 +12,8 @@ pub struct CalibrationBin {
     pub confidence: f64,
     /// Share of the rows that were right, 0…1.
     pub accuracy: f64,
-    /// Rows.
-    pub count: u64,
+    /// Rows, or their weight.
+    pub count: f64,
 }
 
 /// One receiver operating characteristic.
@@ -38,6 +38,17 @@ pub struct Residuals {
     pub target: Vec<f64>,
 }
 
+/// Rows in equal intervals from `low` to `high`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    /// Start of the first interval.
+    pub low: f64,
+    /// End of the last interval.
+    pub high: f64,
+    /// Rows, or their weight, in each.
+    pub counts: Vec<f64>,
+}
+
 const SIDE: f64 = 420.0;
 /// More dots than this only make the picture heavy; rows are then taken at even distances.
 const MOST_DOTS: usize = 1500;
@@ -57,12 +68,12 @@ pub fn calibration(bins: &[CalibrationBin]) -> String {
     };
     panel.frame(&mut svg);
     panel.guide(&mut svg, (0.0, 0.0), (1.0, 1.0));
-    let filled: Vec<_> = bins.iter().filter(|bin| bin.count > 0).collect();
+    let filled: Vec<_> = bins.iter().filter(|bin| bin.count > 0.0).collect();
     let points = filled.iter().map(|bin| (bin.confidence, bin.accuracy)).collect();
     panel.curve(&mut svg, &Series { name: String::new(), class: "a".to_string(), points, dots: true });
 
-    let most = filled.iter().map(|bin| bin.count).max().unwrap_or(1) as f64;
-    let rows = Panel {
+    let most = filled.iter().map(|bin| bin.count).fold(0.0, f64::max);
+    let below = Panel {
         title: "",
         x_label: "",
         y_label: "rows",
@@ -71,10 +82,10 @@ pub fn calibration(bins: &[CalibrationBin]) -> String {
         corner: (0.0, SIDE - 16.0),
         size: (SIDE, 126.0),
     };
-    rows.frame(&mut svg);
+    below.frame(&mut svg);
     for bin in filled {
-        let note = format!("{} rows, right {}", count(bin.count), number(bin.accuracy));
-        rows.bar(&mut svg, "soft", (bin.confidence - 0.015, bin.confidence + 0.015), bin.count as f64, &note);
+        let note = format!("{} rows, right {}", rows(bin.count), number(bin.accuracy));
+        below.bar(&mut svg, "soft", (bin.confidence - 0.015, bin.confidence + 0.015), bin.count, &note);
     }
     svg.fragment()
 }
@@ -126,8 +137,8 @@ pub fn residual_scatter(residuals: &Residuals) -> String {
         size: (SIDE, SIDE),
     };
     panel.frame(&mut svg);
-    let rows = residuals.predicted.len().min(residuals.target.len());
-    for row in (0..rows).step_by(rows.div_ceil(MOST_DOTS).max(1)) {
+    let pairs = residuals.predicted.len().min(residuals.target.len());
+    for row in (0..pairs).step_by(pairs.div_ceil(MOST_DOTS).max(1)) {
         if let Some(centre) = panel.place((residuals.target[row], residuals.predicted[row])) {
             svg.circle("soft", centre, 2.5);
         }
@@ -136,43 +147,48 @@ pub fn residual_scatter(residuals: &Residuals) -> String {
     svg.fragment()
 }
 
-/// How often the prediction was off by how much; the outermost percent on each side is gathered into the end bars, so that
-/// a few wild rows do not squeeze the rest.
-pub fn residual_histogram(residuals: &Residuals) -> String {
-    let pairs = residuals.predicted.iter().zip(&residuals.target);
-    let mut errors: Vec<f64> = pairs.map(|(p, t)| p - t).filter(|error| error.is_finite()).collect();
-    errors.sort_by(f64::total_cmp);
-    let bins = (libm::sqrt(errors.len() as f64).ceil() as usize).clamp(5, 30);
-    let at = |share: f64| errors.get(((errors.len().max(1) - 1) as f64 * share) as usize).copied();
-    let cut = if errors.len() >= 500 { 0.01 } else { 0.0 };
-    let x = Axis::fit_linear([at(cut), at(1.0 - cut)].into_iter().flatten(), 6);
-    let mut counts = vec![0u64; bins];
-    for error in &errors {
-        counts[((x.position(*error) * bins as f64) as usize).min(bins - 1)] += 1;
-    }
-    let y = Axis::linear(0.0, counts.iter().copied().max().unwrap_or(0).max(1) as f64, 5);
-    let width = (x.high - x.low) / bins as f64;
-    let x_label = format!("predicted − true {}", residuals.target_name);
+/// How often the prediction was off by how much; empty intervals have no bar.
+pub fn residual_histogram(target_name: &str, histogram: &Histogram) -> String {
+    let Histogram { low, high, counts } = histogram;
+    let x = Axis::linear(*low, *high, 6);
+    let y = Axis::linear(0.0, counts.iter().copied().fold(1.0, f64::max), 5);
+    let width = (high - low) / counts.len().max(1) as f64;
+    let x_label = format!("predicted − true {target_name}");
     let mut svg = Svg::new(SIDE, SIDE, "histogram of residuals");
-    let panel = Panel {
-        title: "Residuals",
-        x_label: &x_label,
-        y_label: "rows",
-        corner: (0.0, 0.0),
-        size: (SIDE, SIDE),
-        x: x.clone(),
-        y: y.clone(),
-    };
+    let size = (SIDE, SIDE);
+    let panel = Panel { title: "Residuals", x_label: &x_label, y_label: "rows", corner: (0.0, 0.0), size, x, y };
     panel.frame(&mut svg);
-    for (bin, rows) in counts.iter().enumerate().filter(|(_, rows)| **rows > 0) {
-        let from = x.low + width * bin as f64;
-        let note = format!("{} to {}: {} rows", number(from), number(from + width), count(*rows));
-        panel.bar(&mut svg, "fill a", (from, from + width), *rows as f64, &note);
+    for (bin, held) in counts.iter().enumerate().filter(|(_, held)| **held > 0.0) {
+        let from = low + width * bin as f64;
+        let note = format!("{} to {}: {} rows", number(from), number(from + width), rows(*held));
+        panel.bar(&mut svg, "fill a", (from, from + width), *held, &note);
     }
-    if x.low < 0.0 && x.high > 0.0 {
-        panel.guide(&mut svg, (0.0, y.low), (0.0, y.high));
+    if panel.x.low < 0.0 && panel.x.high > 0.0 {
+        panel.guide(&mut svg, (0.0, panel.y.low), (0.0, panel.y.high));
     }
     svg.fragment()
+}
+
+impl Residuals {
+    /// The distribution of predicted - true. Of 500 rows and more the outermost percent on each side is gathered into the
+    /// end bars, so that a few wild rows do not squeeze the rest into one. `None` without a finite residual.
+    pub fn histogram(&self) -> Option<Histogram> {
+        let pairs = self.predicted.iter().zip(&self.target);
+        let mut errors: Vec<f64> = pairs.map(|(p, t)| p - t).filter(|error| error.is_finite()).collect();
+        errors.sort_by(f64::total_cmp);
+        let last = errors.len().checked_sub(1)?;
+        let cut = if errors.len() >= 500 { 0.01 } else { 0.0 };
+        let at = |share: f64| errors[(last as f64 * share) as usize];
+        // Ends on round numbers, so that the bars fill the axis.
+        let Axis { low, high, .. } = Axis::linear(at(cut), at(1.0 - cut), 6);
+        let bins = (libm::sqrt(errors.len() as f64).ceil() as usize).clamp(5, 30);
+        let mut counts = vec![0.0; bins];
+        for error in &errors {
+            let share = ((error - low) / (high - low)).clamp(0.0, 1.0);
+            counts[((share * bins as f64) as usize).min(bins - 1)] += 1.0;
+        }
+        Some(Histogram { low, high, counts })
+    }
 }
 
 #[cfg(test)]
@@ -187,7 +203,7 @@ mod tests {
     #[test]
     fn empty_intervals_are_left_out_of_the_calibration() {
         let bin = |confidence, accuracy, count| CalibrationBin { confidence, accuracy, count };
-        let svg = calibration(&[bin(0.05, f64::NAN, 0), bin(0.5, 0.4, 10), bin(0.95, 0.9, 400)]);
+        let svg = calibration(&[bin(0.05, f64::NAN, 0.0), bin(0.5, 0.4, 10.0), bin(0.95, 0.9, 400.0)]);
         assert_eq!(count_of(&svg, "circle"), 2);
         assert_eq!(count_of(&svg, "rect"), 2);
         assert!(svg.contains("400 rows, right 0.9000"));
@@ -209,12 +225,12 @@ mod tests {
         predicted[7] = 1e9;
         predicted[8] = f64::NAN;
         let residuals = Residuals { target_name: "price".to_string(), predicted, target };
-        let svg = residual_histogram(&residuals);
+        let svg = residual_histogram("price", &residuals.histogram().expect("finite residuals"));
         let document = roxmltree::Document::parse(&svg).expect("well-formed SVG");
         let notes = document.descendants().filter(|node| node.tag_name().name() == "title");
         let rows = notes.filter_map(|node| node.text()?.rsplit(' ').nth(1)?.parse::<u64>().ok());
         assert_eq!(rows.sum::<u64>(), 999);
         assert_eq!(count_of(&residual_scatter(&residuals), "circle"), 999);
-        count_of(&residual_histogram(&Residuals::default()), "rect");
+        assert_eq!(Residuals::default().histogram(), None);
     }
 }

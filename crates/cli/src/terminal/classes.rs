@@ -3,7 +3,7 @@
 use super::screen::{Ink, Screen};
 use super::table::{Align, Table};
 use crate::classes::ClassScores;
-use crate::format::{count, number};
+use crate::format::{number, rows};
 
 /// More classes than this and the table shows those with the lowest F1.
 const MOST_ROWS: usize = 40;
@@ -20,8 +20,8 @@ pub fn class_table(classes: &[ClassScores], screen: &Screen) -> String {
         shown.sort_by(|a, b| a.f1.total_cmp(&b.f1));
         shown.truncate(MOST_ROWS / 2);
     }
-    let line = |name: &str, scores: [f64; 3], support: u64| {
-        [name.to_string()].into_iter().chain(scores.map(score)).chain([count(support)])
+    let line = |name: &str, scores: [f64; 3], support: f64| {
+        [name.to_string()].into_iter().chain(scores.map(score)).chain([rows(support)])
     };
     for class in &shown {
         table.row(line(&class.name, [class.precision, class.recall, class.f1], class.support));
@@ -55,7 +55,7 @@ fn score(value: f64) -> String {
 fn mean(classes: &[ClassScores], part: impl Fn(&ClassScores) -> f64, by_support: bool) -> f64 {
     let (mut sum, mut weights) = (0.0, 0.0);
     for class in classes {
-        let weight = if by_support { class.support as f64 } else { 1.0 };
+        let weight = if by_support { class.support } else { 1.0 };
         let value = part(class);
         sum += weight * if value.is_nan() { 0.0 } else { value };
         weights += weight;
@@ -69,13 +69,13 @@ mod tests {
 
     const SCREEN: Screen = Screen { width: 80, unicode: true, color: false, terminal: false };
 
-    fn class(name: &str, f1: f64, support: u64) -> ClassScores {
+    fn class(name: &str, f1: f64, support: f64) -> ClassScores {
         ClassScores { name: name.to_string(), precision: f1, recall: f1, f1, support }
     }
 
     #[test]
     fn means_are_plain_and_weighted() {
-        let text = class_table(&[class("a", 1.0, 30), class("b", 0.5, 10), class("c", f64::NAN, 0)], &SCREEN);
+        let text = class_table(&[class("a", 1.0, 30.0), class("b", 0.5, 10.0), class("c", f64::NAN, 0.0)], &SCREEN);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["class", "precision", "recall", "f1", "support"]);
         assert_eq!(lines[1], ["a", "1.0000", "1.0000", "1.0000", "30"]);
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn of_a_hundred_classes_the_worst_are_shown() {
-        let classes: Vec<_> = (0..100).map(|at| class(&format!("c{at}"), 1.0 - f64::from(at) / 100.0, 5)).collect();
+        let classes: Vec<_> = (0..100).map(|at| class(&format!("c{at}"), 1.0 - f64::from(at) / 100.0, 5.0)).collect();
         let text = class_table(&classes, &SCREEN);
         assert!(text.starts_with("the 20 classes with the lowest f1 of 100\n"));
         assert!(text.lines().nth(2).is_some_and(|line| line.starts_with("c99")));
