@@ -1,15 +1,20 @@
 //! A thread pool for loops of microseconds: fork and join through one atomic word, nothing allocated per run.
 //!
 //! The word `state` holds the number of the run, whether it is open, and how many workers are inside. A worker enters
-//! an open run, claims tasks from a counter until none is left, and leaves; the caller does the same, closes the run and
-//! waits for those inside. So nobody waits for a worker that is asleep or that the system gave no core: a run costs at
+//! an open run, claims tasks until none is left, and leaves; the caller does the same, closes the run and waits for
+//! those inside. So nobody waits for a worker that is asleep or that the system gave no core: a run costs at
 //! most what the caller alone would need, which matters when there are more threads than cores.
+//!
+//! Tasks are dealt out in ranges, one a thread, the same ones in every run of as many tasks, and a thread takes those of
+//! others only when its own are done. So a core meets again the data that it wrote in the run before, and its counter
+//! stays in its own cache: between cores that share no cache, a line takes a quarter of a microsecond, and data move at
+//! 7 GB/s, a tenth of what the own cache gives.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::hint::spin_loop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -38,7 +43,9 @@ pub struct Pool {
 
 struct Shared {
     state: Line<AtomicU64>,
-    next: Line<AtomicUsize>,
+    /// One counter a thread: the number of the run in the upper half, tasks claimed of its range in the lower. A
+    /// counter of an earlier run means 0, so nobody has to reset it.
+    claimed: Vec<Line<AtomicU64>>,
     /// Held by the thread whose run is the current one.
     busy: AtomicBool,
     job: UnsafeCell<Job>,
@@ -57,7 +64,12 @@ struct Line<T>(T);
 struct Job {
     body: *const (dyn Fn(usize) + Sync),
     tasks: usize,
+    /// Number of the run, as the counters have it.
+    tag: u64,
 }
+
+/// The half of a counter that counts.
+const COUNT: u64 = 0xffff_ffff;
 
 // SAFETY: `job` is written only by the holder of `busy` while the run is closed and nobody is inside, and read only by
 // those inside; `body` is `Sync`, and `run` keeps it alive until all have left. Everything else is `Sync` itself.
@@ -73,9 +85,9 @@ impl Pool {
         let nothing: &'static (dyn Fn(usize) + Sync) = &|_| ();
         let shared = Arc::new(Shared {
             state: Line(AtomicU64::new(0)),
-            next: Line(AtomicUsize::new(0)),
+            claimed: (0..workers + 1).map(|_| Line(AtomicU64::new(0))).collect(),
             busy: AtomicBool::new(false),
-            job: UnsafeCell::new(Job { body: nothing, tasks: 0 }),
+            job: UnsafeCell::new(Job { body: nothing, tasks: 0, tag: 0 }),
             panic: Mutex::new(None),
             asleep: (0..workers).map(|_| Line(AtomicBool::new(false))).collect(),
             crowded: workers + 1 > cores,
@@ -109,10 +121,11 @@ impl Pool {
         // SAFETY: only the lifetime changes. The pointer is used by those inside the run, and this function does not
         // return (nor unwind: panics of tasks are caught) before all of them have left.
         let body: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(body) };
-        let job = Job { body, tasks };
+        // Only the holder of `busy` begins runs, so the next number is known.
+        let tag = (shared.state.0.load(Ordering::Relaxed) / RUN + 1) << 32;
+        let job = Job { body, tasks, tag };
         // SAFETY: this thread holds `busy`, the run is closed and nobody is inside.
         unsafe { *shared.job.get() = job };
-        shared.next.0.store(0, Ordering::Relaxed);
         // Sequentially consistent with the flags `asleep`: either the worker sees the run, or we see the flag.
         let opened = shared.state.0.fetch_add(RUN | OPEN, Ordering::SeqCst);
         debug_assert_eq!(opened & (OPEN | INSIDE_MASK), 0);
@@ -121,7 +134,7 @@ impl Pool {
                 worker.thread().unpark();
             }
         }
-        shared.perform(job);
+        shared.perform(job, 0);
         shared.state.0.fetch_and(!OPEN, Ordering::Relaxed);
         let mut looks = 0;
         while shared.state.0.load(Ordering::Acquire) & INSIDE_MASK != 0 {
@@ -141,21 +154,40 @@ impl Pool {
 }
 
 impl Shared {
-    /// Claims and runs tasks until none is left.
-    fn perform(&self, job: Job) {
+    /// Claims and runs tasks until none is left: those of the range of thread `own`, then those of the others.
+    fn perform(&self, job: Job, own: usize) {
+        let ranges = self.claimed.len();
+        let start = |range: usize| (range as u128 * job.tasks as u128 / ranges as u128) as usize;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                let task = self.next.0.fetch_add(1, Ordering::Relaxed);
-                if task >= job.tasks {
-                    break;
+            for range in (own..ranges).chain(0..own) {
+                let (first, end) = (start(range), start(range + 1));
+                while let Some(task) = self.claim(range, job.tag, end - first) {
+                    // SAFETY: the caller of this method is inside the run, so `run` still holds the body.
+                    unsafe { (*job.body)(first + task) };
                 }
-                // SAFETY: the caller of this method is inside the run, so `run` still holds the body.
-                unsafe { (*job.body)(task) };
             }
         }));
         if let Err(payload) = outcome {
-            self.next.0.store(job.tasks, Ordering::Relaxed);
+            for counter in &self.claimed {
+                counter.0.store(job.tag | COUNT, Ordering::Relaxed);
+            }
             self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
+        }
+    }
+
+    /// The next task of a range of `len`.
+    fn claim(&self, range: usize, tag: u64, len: usize) -> Option<usize> {
+        let counter = &self.claimed[range].0;
+        let mut seen = counter.load(Ordering::Relaxed);
+        loop {
+            let count = if seen & !COUNT == tag { seen & COUNT } else { 0 };
+            if count >= len as u64 {
+                return None;
+            }
+            match counter.compare_exchange_weak(seen, tag | (count + 1), Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(count as usize),
+                Err(now) => seen = now,
+            }
         }
     }
 
@@ -173,7 +205,7 @@ impl Shared {
             last = state / RUN;
             // SAFETY: the exchange succeeded on an open run, so this worker is inside, and acquired the job.
             let job = unsafe { *self.job.get() };
-            self.perform(job);
+            self.perform(job, index + 1);
             self.state.0.fetch_sub(INSIDE, Ordering::Release);
         }
     }
@@ -220,6 +252,8 @@ impl Drop for Pool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
 
     fn add(sum: &AtomicUsize, value: usize) {
