@@ -1,1 +1,15 @@
-//! The model file.
+//! The model file and the checkpoint: tensors and JSON documents in one checked safetensors file.
+//!
+//! * [`atomic`]: a file is replaced whole or not at all.
+//! * [`container`]: named f32 tensors and string metadata, checksummed; the layout that every safetensors reader knows.
+//! * [`document`]: what the metadata of a model says.
+//! * [`checkpoint`]: the newest and the previous state of a run; a kill at any moment loses neither.
+
+pub mod atomic;
+pub mod checkpoint;
+pub mod checksum;
+pub mod container;
+pub mod document;
+mod element;
+pub mod error;
+mod header;
