@@ -96,6 +96,8 @@ mod tests {
                 31 if fraction == 0.0 => f64::INFINITY,
                 31 => {
                     assert!(value.is_nan(), "{half:#06x}");
+                    // Binary32 has 13 more bits of fraction than binary16.
+                    assert_eq!(value.to_bits() & 0x7f_ffff, (u32::from(half) & 0x3ff) * 8192, "{half:#06x}");
                     continue;
                 }
                 _ => (1024.0 + fraction) * power(exponent - 25),
