@@ -1,6 +1,6 @@
 //! The newest and the previous state of a run, so that a kill or a damaged file costs no more than one interval.
 //!
-//! A checkpoint is a [`container`](super::container) with any tensors (parameters, moments, best weights, …) and one JSON
+//! A checkpoint is a [`container`] with any tensors (parameters, moments, best weights, …) and one JSON
 //! document (metadata key `checkpoint`): the step and whatever else the run needs. Saving writes the new file whole
 //! under a temporary name, then renames the newest to the previous, then the new file to the newest: at every moment at
 //! least one whole checkpoint has its name.

@@ -7,7 +7,7 @@
 
 pub mod atomic;
 pub mod checkpoint;
-pub mod checksum;
+mod checksum;
 pub mod container;
 pub mod document;
 mod element;
