@@ -29,6 +29,7 @@
 mod ast;
 mod error;
 mod parse;
+mod print;
 mod reader;
 
 pub use ast::{Argument, Item, Network, Value, Word};
