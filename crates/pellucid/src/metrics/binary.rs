@@ -7,7 +7,7 @@ use super::{Calibration, ConfusionMatrix, Detail, Metrics, MetricsError, Ranking
 /// Most points of a reported ROC curve.
 const ROC_POINTS: usize = 256;
 
-/// Judges probabilities of the positive class: `targets` [rows] of 0 and 1, `probabilities` [rows], `weights` [rows].
+/// Judges probabilities of the positive class: `targets` `[rows]` of 0 and 1, `probabilities` `[rows]`, `weights` `[rows]`.
 ///
 /// Scores: `accuracy`, `balanced_accuracy`, `cohen_kappa`, `matthews_corrcoef`, `log_loss`, `precision_binary`,
 /// `recall_binary`, `f1_binary`, `roc_auc`, `average_precision`, `brier`.

@@ -8,7 +8,7 @@ use super::{Calibration, ClassCounts, ConfusionMatrix, Detail, Metrics, MetricsE
 /// all rows for each class.
 pub const MAX_DETAILED_CLASSES: usize = 1024;
 
-/// Judges probabilities of all classes: `targets` [rows] of whole numbers, `probabilities` [rows, classes], `weights` [rows].
+/// Judges probabilities of all classes: `targets` `[rows]` of whole numbers, `probabilities` `[rows, classes]`, `weights` `[rows]`.
 ///
 /// Scores: `accuracy`, `balanced_accuracy`, `cohen_kappa`, `matthews_corrcoef`, `log_loss`; `precision`, `recall` and `f1`
 /// as `_macro`, `_micro`, `_weighted`; `roc_auc_ovr_macro` (mean over the classes that have rows inside and outside);

@@ -4,7 +4,7 @@ use super::collector::Collector;
 use super::rows::{Rows, log_probability, mean_of_defined};
 use super::{ClassCounts, Detail, Metrics, MetricsError, Ranking, Report, Scores};
 
-/// Judges probabilities of all labels: `targets` [rows, labels] of 0 and 1, `probabilities` [rows, labels], `weights` [rows].
+/// Judges probabilities of all labels: `targets` `[rows, labels]` of 0 and 1, `probabilities` `[rows, labels]`, `weights` `[rows]`.
 ///
 /// Scores: `accuracy` (every label of the row is right: subset accuracy), `hamming_loss` (share of wrong labels), `log_loss`
 /// (mean over rows and labels); `precision`, `recall` and `f1` as `_macro` (over all labels), `_micro`, `_weighted`;

@@ -7,7 +7,7 @@ use super::{Detail, Histogram, Metrics, MetricsError, Report, Scores};
 /// Intervals of the reported histogram.
 const BINS: usize = 40;
 
-/// Judges predicted numbers: `targets` [rows, outputs], `predictions` [rows, outputs], `weights` [rows].
+/// Judges predicted numbers: `targets` `[rows, outputs]`, `predictions` `[rows, outputs]`, `weights` `[rows]`.
 ///
 /// Scores: `mae`, `mse`, `rmse`, `r2`, `median_ae`, `max_error`, `explained_variance`. With several outputs each is the mean
 /// over the outputs, `max_error` the largest. `r2` and `explained_variance` are NaN if a target is constant. `max_error`

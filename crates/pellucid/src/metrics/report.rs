@@ -17,8 +17,8 @@ pub enum Detail {
 
 /// Metrics of one task, fed batch by batch.
 pub trait Metrics {
-    /// Counts a batch: `targets` [rows] or [rows, labels or outputs], `outputs` [rows, width] as the task says
-    /// (probabilities, or predicted numbers), `weights` [rows].
+    /// Counts a batch: `targets` `[rows]` or `[rows, labels or outputs]`, `outputs` `[rows, width]` as the task says
+    /// (probabilities, or predicted numbers), `weights` `[rows]`.
     ///
     /// # Errors
     /// If the arrays do not fit; then nothing of them is counted.

@@ -52,7 +52,7 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// `targets` [rows, target_width], `outputs` [rows, output_width], `weights` [rows]; widths are at least 1.
+    /// `targets` `[rows, target_width]`, `outputs` `[rows, output_width]`, `weights` `[rows]`; widths are at least 1.
     pub fn new(
         (targets, target_width): (&'a [f32], usize),
         (outputs, output_width): (&'a [f32], usize),
