@@ -40,16 +40,19 @@ const MOST_POINTS: usize = 1200;
 
 impl Panel<'_> {
     fn left(&self) -> f64 {
-        let widest = self.y.ticks.iter().map(|tick| text_width(&tick.label)).fold(0.0, f64::max);
+        // Room for five digits at least, so that panels below each other start at the same place as a rule.
+        let widest = self.y.ticks.iter().map(|tick| text_width(&tick.label)).fold(text_width("00000"), f64::max);
         self.corner.0 + widest + 34.0
     }
 
     fn right(&self) -> f64 {
-        self.corner.0 + self.size.0 - 14.0
+        // Half of the last label hangs over the end of the axis.
+        let label = self.x.ticks.last().map_or(0.0, |tick| text_width(&tick.label));
+        self.corner.0 + self.size.0 - (label / 2.0 + 4.0).max(14.0)
     }
 
     fn top(&self) -> f64 {
-        self.corner.1 + 34.0
+        self.corner.1 + 40.0
     }
 
     fn bottom(&self) -> f64 {
@@ -135,13 +138,13 @@ impl Panel<'_> {
         }
     }
 
-    /// Draws a vertical guide at `x` with a word at its top.
+    /// Draws a vertical guide at `x` with a word above it.
     pub fn mark(&self, svg: &mut Svg, x: f64, word: &str) {
         if let Some((x, _)) = self.place((x, self.y.low)) {
             svg.line("guide", (x, self.top()), (x, self.bottom()));
-            let late = x + text_width(word) + 8.0 > self.right();
-            let (x, anchor) = if late { (x - 5.0, Anchor::End) } else { (x + 5.0, Anchor::Start) };
-            svg.text("note", (x, self.top() + 10.0), anchor, word);
+            let half = text_width(word) / 2.0;
+            let middle = x.clamp(self.left() + half, self.right() - half);
+            svg.text("note", (middle, self.top() - 4.0), Anchor::Middle, word);
         }
     }
 

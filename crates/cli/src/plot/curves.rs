@@ -8,18 +8,37 @@ use super::chart::{Panel, Series};
 use super::svg::Svg;
 
 const WIDTH: f64 = 760.0;
-const PANEL: f64 = 300.0;
+const HEIGHT: f64 = 300.0;
+/// In a page two panels stand side by side.
+const HALF: f64 = 516.0;
 
 /// `loss.svg`: training and validation loss over the epochs, below it the main metric if the history has one.
 ///
 /// `best_epoch` is marked; `metric` defaults to [`main_metric`].
 pub fn loss_svg(history: &History, metric: Option<&str>, best_epoch: Option<usize>) -> String {
-    draw(history, metric, best_epoch).document()
+    let panels = panels(history, metric);
+    let mut svg = Svg::new(WIDTH, HEIGHT * panels.len() as f64, "loss and main metric over epochs");
+    for (index, (name, series)) in panels.iter().enumerate() {
+        epochs_panel(&mut svg, name, (0.0, HEIGHT * index as f64), WIDTH, series, best_epoch);
+    }
+    svg.document()
 }
 
-/// The picture of [`loss_svg`] as a part of a page that holds [`STYLE`](super::STYLE).
-pub fn run_curves(history: &History, metric: Option<&str>, best_epoch: Option<usize>) -> String {
-    draw(history, metric, best_epoch).fragment()
+/// The panels of [`loss_svg`], each a part of a page that holds [`STYLE`](super::STYLE).
+pub fn run_curves(history: &History, metric: Option<&str>, best_epoch: Option<usize>) -> Vec<String> {
+    let draw = |(name, series): &(String, Vec<Series>)| {
+        let mut svg = Svg::new(HALF, HEIGHT, &format!("{name} over epochs"));
+        epochs_panel(&mut svg, name, (0.0, 0.0), HALF, series, best_epoch);
+        svg.fragment()
+    };
+    panels(history, metric).iter().map(draw).collect()
+}
+
+/// Name and curves of the loss, and of the main metric if there is one.
+fn panels(history: &History, metric: Option<&str>) -> Vec<(String, Vec<Series>)> {
+    let metric = metric.or_else(|| main_metric(history)).map(|name| (name.to_string(), both_parts(history, name)));
+    let loss = ("loss".to_string(), both_parts(history, "loss"));
+    [loss].into_iter().chain(metric.filter(|(_, series)| !series.is_empty())).collect()
 }
 
 /// The first metric of the history beside the loss: `accuracy`, `rmse`, …
@@ -35,22 +54,9 @@ pub fn learning_rate(history: &History) -> Option<String> {
     }
     let points = history.epochs.iter().map(|record| (record.epoch as f64, record.learning_rate)).collect();
     let series = [Series { name: "learning rate".to_string(), class: "c".to_string(), points, dots: true }];
-    let mut svg = Svg::new(WIDTH, 220.0, "learning rate over epochs");
-    epochs_panel(&mut svg, history, "Learning rate", "learning rate", 0.0, 220.0, &series, None);
+    let mut svg = Svg::new(HALF, HEIGHT, "learning rate over epochs");
+    epochs_panel(&mut svg, "learning rate", (0.0, 0.0), HALF, &series, None);
     Some(svg.fragment())
-}
-
-fn draw(history: &History, metric: Option<&str>, best_epoch: Option<usize>) -> Svg {
-    let loss = both_parts(history, "loss");
-    let metric = metric.or_else(|| main_metric(history)).map(|name| (name, both_parts(history, name)));
-    let metric = metric.filter(|(_, series)| !series.is_empty());
-    let height = if metric.is_some() { 2.0 * PANEL } else { PANEL };
-    let mut svg = Svg::new(WIDTH, height, "loss and main metric over epochs");
-    epochs_panel(&mut svg, history, "Loss", "loss", 0.0, PANEL, &loss, best_epoch);
-    if let Some((name, series)) = metric {
-        epochs_panel(&mut svg, history, name, name, PANEL, PANEL, &series, best_epoch);
-    }
-    svg
 }
 
 /// Training and validation curve of one score; a part that never has it is left out.
@@ -66,24 +72,21 @@ fn both_parts(history: &History, name: &str) -> Vec<Series> {
     train.into_iter().chain(validation).collect()
 }
 
-#[expect(clippy::too_many_arguments, reason = "private; place and content of one panel")]
 fn epochs_panel(
     svg: &mut Svg,
-    history: &History,
-    title: &str,
-    y_label: &str,
-    top: f64,
-    height: f64,
+    name: &str,
+    corner: (f64, f64),
+    width: f64,
     series: &[Series],
     best_epoch: Option<usize>,
 ) {
-    let first = history.epochs.first().map_or(1, |record| record.epoch) as f64;
-    let last = history.epochs.last().map_or(1, |record| record.epoch) as f64;
-    let y = Axis::fit(series.iter().flat_map(|one| one.points.iter().map(|point| point.1)), 5);
-    let y_label = if y.log { format!("{y_label} (log scale)") } else { y_label.to_string() };
+    let points = || series.iter().flat_map(|one| one.points.iter());
+    // Every series has a point for each epoch, in order.
+    let (first, last) = (points().next().map_or(1.0, |point| point.0), points().last().map_or(1.0, |point| point.0));
+    let y = Axis::fit(points().map(|point| point.1), 5);
+    let y_label = if y.log { format!("{name} (log scale)") } else { name.to_string() };
     let x = Axis::whole(first, last, 10);
-    let corner = (0.0, top);
-    let panel = Panel { title, x_label: "epoch", y_label: &y_label, x, y, corner, size: (WIDTH, height) };
+    let panel = Panel { title: name, x_label: "epoch", y_label: &y_label, x, y, corner, size: (width, HEIGHT) };
     panel.frame(svg);
     if let Some(epoch) = best_epoch.filter(|_| last > first) {
         panel.mark(svg, epoch as f64, "best");

@@ -12,7 +12,8 @@ const NUMBERS_TO: usize = 20;
 pub fn confusion_map(matrix: &Confusion) -> String {
     let classes = matrix.classes();
     let numbered = classes <= NUMBERS_TO;
-    let names: Vec<String> = matrix.names().iter().map(|name| shorten(name, 18, true)).collect();
+    let names: Vec<String> =
+        matrix.names().iter().map(|name| shorten(name, if numbered { 18 } else { 12 }, true)).collect();
     let widest = names.iter().map(|name| text_width(name)).fold(0.0, f64::max);
     let digits =
         (0..classes * classes).map(|at| rows(matrix.count(at / classes, at % classes)).len()).max().unwrap_or(1);
@@ -23,7 +24,7 @@ pub fn confusion_map(matrix: &Confusion) -> String {
     };
     let side = cell * classes as f64;
     // Names of columns stand upright where they would run into each other.
-    let upright = numbered && widest + 8.0 > cell;
+    let upright = widest + 8.0 > cell;
     let (left, top) = (widest.max(20.0) + 40.0, if upright { widest + 42.0 } else { 52.0 });
     let mut svg = Svg::new(left + side + 14.0, top + side + 14.0, "confusion matrix");
     svg.text("note", (left + side / 2.0, 16.0), Anchor::Middle, "predicted");
@@ -34,9 +35,8 @@ pub fn confusion_map(matrix: &Confusion) -> String {
     for (class, name) in names.iter().enumerate().step_by(every.max(1)) {
         let middle = (class as f64 + 0.5) * cell;
         svg.text("", (left - 8.0, top + middle + 4.0), Anchor::End, name);
-        if upright || !numbered {
-            let cut = if numbered { name.clone() } else { shorten(name, 4, true) };
-            svg.text_turned("", (left + middle + 4.0, top - 8.0), Anchor::Start, -90.0, &cut);
+        if upright {
+            svg.text_turned("", (left + middle + 4.0, top - 8.0), Anchor::Start, -90.0, name);
         } else {
             svg.text("", (left + middle, top - 10.0), Anchor::Middle, name);
         }
@@ -45,6 +45,8 @@ pub fn confusion_map(matrix: &Confusion) -> String {
         svg.line("grid", (left, top + edge), (left + side, top + edge));
         svg.line("grid", (left + edge, top), (left + edge, top + side));
     }
+    // Small cells are seen by their colour alone.
+    let faintest = if numbered { 0.1 } else { 0.3 };
     for truth in 0..classes {
         for predicted in 0..classes {
             let cell_rows = matrix.count(truth, predicted);
@@ -58,7 +60,13 @@ pub fn confusion_map(matrix: &Confusion) -> String {
             let (name, other) = (&matrix.names()[truth], &matrix.names()[predicted]);
             let note = format!("true {name}, predicted {other}: {} ({})", rows(cell_rows), percent(share));
             let place = (corner.0 + gap, corner.1 + gap);
-            svg.rect_noted(class, place, (cell - 2.0 * gap, cell - 2.0 * gap), 0.08 + 0.92 * depth, &note);
+            svg.rect_noted(
+                class,
+                place,
+                (cell - 2.0 * gap, cell - 2.0 * gap),
+                faintest + (1.0 - faintest) * depth,
+                &note,
+            );
             if numbered {
                 let ink = if depth > 0.55 { "onfill" } else { "strong" };
                 svg.text(ink, (corner.0 + cell / 2.0, corner.1 + cell / 2.0 + 4.0), Anchor::Middle, &rows(cell_rows));

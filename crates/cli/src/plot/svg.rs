@@ -25,7 +25,7 @@ pub const STYLE: &str = "\
 .plot .back{fill:#171c21}.plot .grid{stroke:#2a323a}.plot .axis,.plot .guide{stroke:#66717c}
 .plot .line.a{stroke:#56b4e9}.plot .line.b{stroke:#f0883e}.plot .line.c{stroke:#2fc79a}.plot .line.d{stroke:#d98fbd}
 .plot .line.e{stroke:#d8b94a}.plot .line.f{stroke:#8fb8dc}
-.plot .fill.a{fill:#3d9bd4}.plot .fill.b{fill:#e5702a}.plot .fill.c{fill:#2fc79a}.plot .soft{fill:#56b4e9;fill-opacity:.4}
+.plot .fill.a{fill:#2a86c4}.plot .fill.b{fill:#e5702a}.plot .fill.c{fill:#2fc79a}.plot .soft{fill:#56b4e9;fill-opacity:.4}
 }
 ";
 

@@ -1,0 +1,463 @@
+//! `report.html`: everything about a run on one page that needs no network and no script.
+
+mod page;
+mod picture;
+
+use std::fmt::Write;
+
+use pellucid::metrics::Scores;
+use pellucid::train::History;
+
+pub use picture::Picture;
+
+use crate::classes::{ClassScores, Confusion};
+use crate::format::{count, number, numbers, percent, rows, short};
+use crate::markup::escape;
+use crate::plot;
+use crate::plot::{CalibrationBin, Histogram, Residuals, RocCurve};
+use page::{Cell, Page, facts, table};
+
+/// What the report shows. Parts that are empty are left out.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Heading: what was trained on what.
+    pub title: String,
+    /// Facts about the run: task, seed, threads, instruction set, seconds, date, …
+    pub facts: Vec<(String, String)>,
+    /// What went wrong or may mislead, in sentences.
+    pub warnings: Vec<String>,
+    /// Metrics of each part of the data, by its name (`train`, `validation`, `test`).
+    pub metrics: Vec<(String, Scores)>,
+    /// The metric for tiles and curves; by default the first beside the loss.
+    pub main_metric: Option<String>,
+    /// The epochs.
+    pub history: History,
+    /// The epoch whose weights were kept.
+    pub best_epoch: Option<usize>,
+    /// The part of the data that everything below is about: `test`.
+    pub judged_part: String,
+    /// True against predicted classes.
+    pub confusion: Option<Confusion>,
+    /// Scores of each class.
+    pub classes: Vec<ClassScores>,
+    /// How often predicted probabilities came true.
+    pub calibration: Vec<CalibrationBin>,
+    /// Receiver operating characteristics.
+    pub roc: Vec<RocCurve>,
+    /// Predictions and targets of a regression.
+    pub residuals: Option<Residuals>,
+    /// Distribution of predicted - target; computed from `residuals` if it is `None`.
+    pub residual_histogram: Option<Histogram>,
+    /// The network in one line of notation.
+    pub network: String,
+    /// Its layers.
+    pub layers: Vec<LayerRow>,
+    /// Facts about the data: rows of each part, where it came from, …
+    pub data_facts: Vec<(String, String)>,
+    /// Its columns.
+    pub columns: Vec<ColumnRow>,
+    /// Rows that the model got wrong, the surest first.
+    pub mistakes: Vec<Mistake>,
+    /// The configuration that repeats the run, as TOML.
+    pub config: String,
+}
+
+/// A line of the network table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LayerRow {
+    /// What it is: `dense 128 relu`.
+    pub layer: String,
+    /// Shape of its output, the batch first: `[batch, 128]`.
+    pub output: String,
+    /// Trainable numbers.
+    pub parameters: u64,
+    /// Floating-point operations of the forward pass for one row.
+    pub flops: u64,
+}
+
+/// A line of the data table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ColumnRow {
+    /// Name of the column.
+    pub name: String,
+    /// What it holds and is used for: `number`, `category`, `target`, …
+    pub kind: String,
+    /// Rows without a value.
+    pub missing: u64,
+    /// Its values in a few words: `38.6 ± 13.6, 17…90`, `9 values, most often Private (69.7 %)`.
+    pub summary: String,
+}
+
+/// A row that the model got wrong.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mistake {
+    /// Its picture, if rows are images.
+    pub picture: Option<Picture>,
+    /// The row in words, if they are not: `age = 39, workclass = Private`.
+    pub text: String,
+    /// The true class or value.
+    pub truth: String,
+    /// What was predicted.
+    pub predicted: String,
+    /// Probability of the prediction, 0…1.
+    pub probability: Option<f64>,
+}
+
+/// More rows than this make a table that nobody reads; the rest is counted below it.
+const MOST_ROWS: usize = 200;
+
+impl Report {
+    /// The page. All text of the report is escaped: names of classes and columns come from files and may be hostile.
+    pub fn html(&self) -> String {
+        let mut page = Page::new(&self.title);
+        self.head(&mut page);
+        self.metrics_section(&mut page);
+        self.curves_section(&mut page);
+        self.classes_section(&mut page);
+        self.trust_section(&mut page);
+        self.mistakes_section(&mut page);
+        self.network_section(&mut page);
+        self.data_section(&mut page);
+        if !self.config.is_empty() {
+            page.section("configuration", "Configuration");
+            page.paragraph("Saved as config.toml, it repeats this run.");
+            page.raw(&format!("<pre>{}</pre>", escape(&self.config)));
+        }
+        page.finish()
+    }
+
+    fn main_metric(&self) -> Option<&str> {
+        let first = || self.metrics.iter().flat_map(|(_, scores)| scores.iter()).map(|(name, _)| name);
+        self.main_metric.as_deref().or_else(|| first().find(|name| *name != "loss"))
+    }
+
+    fn head(&self, page: &mut Page) {
+        if !self.network.is_empty() {
+            page.head(&format!("<p class=\"network\"><code>{}</code></p>\n", escape(&self.network)));
+        }
+        if let Some(name) = self.main_metric() {
+            let mut tiles = String::new();
+            // What was measured on data held out comes first.
+            for (part, scores) in self.metrics.iter().rev() {
+                if let Some(value) = scores.get(name) {
+                    let label = escape(part);
+                    let name = escape(name);
+                    let _ = write!(
+                        tiles,
+                        r#"<div class="tile"><b>{}</b><span>{name}, {label}</span></div>"#,
+                        number(value)
+                    );
+                }
+            }
+            if !tiles.is_empty() {
+                page.head(&format!("<div class=\"tiles\">{tiles}</div>\n"));
+            }
+        }
+        if !self.warnings.is_empty() {
+            let items: String = self.warnings.iter().map(|text| format!("<li>{}</li>", escape(text))).collect();
+            page.head(&format!("<div class=\"warnings\"><ul>{items}</ul></div>\n"));
+        }
+        if !self.facts.is_empty() {
+            page.head(&format!("<div class=\"card\">{}</div>\n", facts(&self.facts)));
+        }
+    }
+
+    fn metrics_section(&self, page: &mut Page) {
+        let mut names: Vec<&str> = Vec::new();
+        for (name, _) in self.metrics.iter().flat_map(|(_, scores)| scores.iter()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.is_empty() {
+            return;
+        }
+        page.section("metrics", "Metrics");
+        let parts = self.metrics.iter().map(|(part, _)| Cell::Number(part.clone()));
+        let heads: Vec<Cell> = [Cell::Text("metric".to_string())].into_iter().chain(parts).collect();
+        let line = |name: &&str| {
+            let values: Vec<Option<f64>> = self.metrics.iter().map(|(_, scores)| scores.get(name)).collect();
+            let mut texts = numbers(&values.iter().flatten().copied().collect::<Vec<_>>()).into_iter();
+            let cells = values.iter().map(|value| match value {
+                Some(_) => Cell::Number(texts.next().unwrap_or_default()),
+                None => Cell::Number("–".to_string()),
+            });
+            [Cell::Text(name.to_string())].into_iter().chain(cells).collect()
+        };
+        page.cards(&[table(&heads, &names.iter().map(line).collect::<Vec<_>>(), &[])]);
+    }
+
+    fn curves_section(&self, page: &mut Page) {
+        if self.history.epochs.is_empty() {
+            return;
+        }
+        page.section("training", "Training");
+        let mut plots = plot::run_curves(&self.history, self.main_metric(), self.best_epoch);
+        // A rate that never changes is a fact, not a curve.
+        let rates = || self.history.epochs.iter().map(|record| record.learning_rate);
+        if rates().any(|rate| Some(rate) != rates().next()) {
+            plots.extend(plot::learning_rate(&self.history));
+        }
+        page.cards(&plots);
+    }
+
+    fn classes_section(&self, page: &mut Page) {
+        if self.confusion.is_none() && self.classes.is_empty() {
+            return;
+        }
+        page.section("classes", "Classes");
+        if let Some(matrix) = &self.confusion {
+            let wrong = matrix.total() - matrix.correct();
+            let total = matrix.total();
+            let share = percent(wrong / total.max(1.0));
+            let part = self.part_words();
+            page.paragraph(&format!("{} of {} rows {part}are wrong ({share}).", rows(wrong), rows(total)));
+            page.cards(&[plot::confusion_map(matrix)]);
+            let mixups = matrix.mixups(if matrix.classes() > 20 { 20 } else { 8 });
+            if matrix.classes() > 2 && !mixups.is_empty() {
+                page.raw("<h3>Most frequent mistakes</h3>");
+                let name = |class: usize| Cell::Text(matrix.names()[class].clone());
+                let heads = ["true", "predicted"].map(|head| Cell::Text(head.to_string()));
+                let more = ["rows", "of the true class"].map(|head| Cell::Number(head.to_string()));
+                let heads: Vec<Cell> = heads.into_iter().chain(more).collect();
+                let line = |mixup: &crate::classes::Mixup| {
+                    let figures = [rows(mixup.count), percent(mixup.share)].map(Cell::Number);
+                    [name(mixup.truth), name(mixup.predicted)].into_iter().chain(figures).collect()
+                };
+                page.cards(&[table(&heads, &mixups.iter().map(line).collect::<Vec<_>>(), &[])]);
+            }
+        }
+        if !self.classes.is_empty() {
+            page.raw("<h3>Per class</h3>");
+            let heads = ["precision", "recall", "f1", "support"].map(|head| Cell::Number(head.to_string()));
+            let heads: Vec<Cell> = [Cell::Text("class".to_string())].into_iter().chain(heads).collect();
+            let score = |value: f64| if value.is_nan() { "–".to_string() } else { format!("{value:.4}") };
+            let line = |class: &ClassScores| {
+                let scores = [class.precision, class.recall, class.f1].map(score);
+                let figures = scores.into_iter().chain([rows(class.support)]).map(Cell::Number);
+                [Cell::Text(class.name.clone())].into_iter().chain(figures).collect()
+            };
+            let lines: Vec<_> = self.classes.iter().take(MOST_ROWS).map(line).collect();
+            page.cards(&[table(&heads, &lines, &[])]);
+            self.count_rest(page, self.classes.len(), "classes");
+        }
+    }
+
+    fn trust_section(&self, page: &mut Page) {
+        let mut plots = Vec::new();
+        if self.calibration.iter().any(|bin| bin.count > 0.0) {
+            plots.push(plot::calibration(&self.calibration));
+        }
+        if !self.roc.is_empty() {
+            plots.push(plot::roc(&self.roc));
+        }
+        if !plots.is_empty() {
+            page.section("probabilities", "Probabilities");
+            if self.calibration.iter().any(|bin| bin.count > 0.0) {
+                page.paragraph("Calibrated probabilities lie on the diagonal: what is predicted with 80 % is right in 80 of 100 cases.");
+            }
+            page.cards(&plots);
+        }
+        let residuals = self.residuals.as_ref();
+        let computed = residuals.and_then(Residuals::histogram);
+        if let Some(histogram) = self.residual_histogram.as_ref().or(computed.as_ref()) {
+            page.section("residuals", "Residuals");
+            let name = residuals.map_or("", |residuals| residuals.target_name.as_str());
+            let mut plots: Vec<String> = residuals.map(plot::residual_scatter).into_iter().collect();
+            plots.push(plot::residual_histogram(name, histogram));
+            page.cards(&plots);
+        }
+    }
+
+    fn mistakes_section(&self, page: &mut Page) {
+        if self.mistakes.is_empty() {
+            return;
+        }
+        page.section("mistakes", "Wrong examples");
+        page.paragraph(&format!(
+            "Rows {}that the model got wrong, those first of which it was surest.",
+            self.part_words()
+        ));
+        let mut out = String::from(r#"<div class="wrong">"#);
+        for mistake in &self.mistakes {
+            let picture = mistake.picture.as_ref().and_then(Picture::data_uri);
+            out.push_str("<figure>");
+            if let Some(address) = picture {
+                let _ = write!(out, r#"<img src="{address}" alt="{}"/>"#, escape(&mistake.truth));
+            }
+            let sure = mistake.probability.map_or(String::new(), |share| format!(" ({})", percent(share)));
+            let (predicted, truth) = (escape(&mistake.predicted), escape(&mistake.truth));
+            let _ = write!(out, "<figcaption>predicted <em>{predicted}</em>{sure}<br/>true <b>{truth}</b>");
+            if !mistake.text.is_empty() {
+                let _ = write!(out, "<br/>{}", escape(&mistake.text));
+            }
+            out.push_str("</figcaption></figure>\n");
+        }
+        page.raw(&(out + "</div>"));
+    }
+
+    fn network_section(&self, page: &mut Page) {
+        if self.layers.is_empty() {
+            return;
+        }
+        page.section("network", "Network");
+        let heads = ["layer", "output"].map(|head| Cell::Text(head.to_string()));
+        let heads = heads.into_iter().chain(["parameters", "FLOPs per row"].map(|head| Cell::Number(head.to_string())));
+        let line = |layer: &str, output: &str, parameters: u64, flops: u64| {
+            let figures = [Cell::Number(count(parameters)), Cell::Number(short(flops as f64))];
+            [Cell::Text(layer.to_string()), Cell::Text(output.to_string())]
+                .into_iter()
+                .chain(figures)
+                .collect::<Vec<_>>()
+        };
+        let lines: Vec<_> =
+            self.layers.iter().map(|row| line(&row.layer, &row.output, row.parameters, row.flops)).collect();
+        let sum = |part: fn(&LayerRow) -> u64| self.layers.iter().map(part).sum();
+        let total = line("total", "", sum(|row| row.parameters), sum(|row| row.flops));
+        page.cards(&[table(&heads.collect::<Vec<_>>(), &lines, &[total])]);
+    }
+
+    fn data_section(&self, page: &mut Page) {
+        if self.data_facts.is_empty() && self.columns.is_empty() {
+            return;
+        }
+        page.section("data", "Data");
+        if !self.data_facts.is_empty() {
+            page.cards(&[facts(&self.data_facts)]);
+        }
+        if !self.columns.is_empty() {
+            page.raw("<h3>Columns</h3>");
+            let text = |text: &str| Cell::Text(text.to_string());
+            let heads = [text("column"), text("kind"), Cell::Number("missing".to_string()), text("values")];
+            let line = |column: &ColumnRow| {
+                let missing = if column.missing == 0 { "–".to_string() } else { count(column.missing) };
+                vec![text(&column.name), text(&column.kind), Cell::Number(missing), text(&column.summary)]
+            };
+            let lines: Vec<_> = self.columns.iter().take(MOST_ROWS).map(line).collect();
+            page.cards(&[table(&heads, &lines, &[])]);
+            self.count_rest(page, self.columns.len(), "columns");
+        }
+    }
+
+    fn count_rest(&self, page: &mut Page, all: usize, what: &str) {
+        if all > MOST_ROWS {
+            page.paragraph(&format!("The first {MOST_ROWS} of {} {what}.", count(all as u64)));
+        }
+    }
+
+    /// `of the test part `, or nothing if the part is not named.
+    fn part_words(&self) -> String {
+        if self.judged_part.is_empty() { String::new() } else { format!("of the {} part ", self.judged_part) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pellucid::train::EpochRecord;
+
+    use super::*;
+
+    const HOSTILE: &str = "</td><script>alert(\"1\")</script>'&<!--\0\u{202e}";
+
+    /// A report in which every text is hostile.
+    fn hostile() -> Report {
+        let text = || HOSTILE.to_string();
+        let mut scores = Scores::new();
+        scores.set("loss", 0.123_456);
+        scores.set(HOSTILE, 0.971_234);
+        let record = |epoch: usize| EpochRecord {
+            epoch,
+            step: epoch as u64,
+            learning_rate: 0.1 / epoch as f64,
+            seconds: 1.0,
+            train: scores.clone(),
+            validation: Some(scores.clone()),
+        };
+        let class = || ClassScores { name: text(), precision: 0.8123, recall: f64::NAN, f1: 0.5, support: 1234.0 };
+        let picture = Picture { width: 2, height: 1, channels: 1, pixels: vec![0, 255] };
+        Report {
+            title: text(),
+            facts: vec![(text(), text())],
+            warnings: vec![text()],
+            metrics: vec![(text(), scores.clone())],
+            main_metric: None,
+            history: History { epochs: vec![record(1), record(2)] },
+            best_epoch: Some(2),
+            judged_part: text(),
+            confusion: Some(Confusion::new(
+                vec![text(), text(), text()],
+                vec![7.0, 2.0, 0.0, 3.5, 8.0, 0.0, 0.0, 0.0, 1.0],
+            )),
+            classes: vec![class(), class()],
+            calibration: vec![CalibrationBin { confidence: 0.5, accuracy: 0.6, count: 10.0 }],
+            roc: vec![RocCurve { name: text(), points: vec![(0.0, 0.0), (1.0, 1.0)], auc: 0.5 }],
+            residuals: Some(Residuals { target_name: text(), predicted: vec![1.0, 2.0], target: vec![1.5, 2.0] }),
+            residual_histogram: None,
+            network: text(),
+            layers: vec![LayerRow { layer: text(), output: text(), parameters: 100_480, flops: 200_832 }],
+            data_facts: vec![(text(), text())],
+            columns: vec![ColumnRow { name: text(), kind: text(), missing: 3, summary: text() }],
+            mistakes: vec![Mistake {
+                picture: Some(picture),
+                text: text(),
+                truth: text(),
+                predicted: text(),
+                probability: Some(0.97),
+            }],
+            config: text(),
+        }
+    }
+
+    fn parsed(html: &str, check: impl Fn(&roxmltree::Document)) {
+        let body = html.strip_prefix("<!DOCTYPE html>\n").expect("a document type");
+        check(&roxmltree::Document::parse(body).expect("the page is well-formed XML"));
+    }
+
+    #[test]
+    fn hostile_texts_stay_texts_and_all_of_them_are_shown() {
+        let html = hostile().html();
+        assert!(!html.contains("<script") && !html.contains("<!--"));
+        let shown = "</td><script>alert(\"1\")</script>'&<!--\u{fffd}\u{fffd}";
+        parsed(&html, |document| {
+            let texts: Vec<&str> = document.descendants().filter_map(|node| node.text()).collect();
+            // Title twice, network, facts, warning, table heads and cells, figure, configuration, …
+            assert!(texts.iter().filter(|text| **text == shown).count() >= 20, "{texts:?}");
+            for figure in ["0.1235", "0.9712", "0.8123", "1 234", "100 480", "201k", "(97.0 %)", "3.500"] {
+                assert!(texts.iter().any(|text| text.contains(figure)), "{figure} is missing");
+            }
+        });
+    }
+
+    #[test]
+    fn the_page_stands_alone() {
+        let html = hostile().html();
+        parsed(&html, |document| {
+            for node in document.descendants() {
+                assert!(!matches!(node.tag_name().name(), "script" | "link" | "iframe" | "object"));
+                for attribute in node.attributes() {
+                    let (name, value) = (attribute.name(), attribute.value());
+                    assert!(!name.starts_with("on"), "{name}");
+                    let inside = value.starts_with('#') || value.starts_with("data:image/png;base64,");
+                    assert!(!matches!(name, "src" | "href") || inside, "{name}={value}");
+                }
+            }
+            let count = |tag: &str| document.descendants().filter(|node| node.tag_name().name() == tag).count();
+            assert_eq!(count("svg"), 8, "loss, metric, rate, confusion, calibration, ROC, two of residuals");
+            assert_eq!(count("img"), 1);
+            assert_eq!(count("style"), 1, "the plots have no style sheets of their own");
+            let ids: Vec<_> = document.descendants().filter_map(|node| node.attribute("id")).collect();
+            for link in document.descendants().filter_map(|node| node.attribute("href")) {
+                assert!(ids.contains(&&link[1..]), "{link} leads nowhere");
+            }
+        });
+        assert!(!html.contains("url(") && !html.contains("@import"));
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_section() {
+        let html = Report { title: "empty".to_string(), ..Report::default() }.html();
+        parsed(&html, |document| {
+            assert_eq!(document.descendants().filter(|node| node.tag_name().name() == "h2").count(), 0);
+        });
+    }
+}
