@@ -1,0 +1,162 @@
+//! The layers against PyTorch's results: output, and gradient of every input and parameter, through the whole graph.
+
+mod golden;
+
+use std::sync::Arc;
+
+use golden::{Case, Golden};
+use kernels::device::Device;
+use kernels::simd::Isa;
+use pellucid::graph::{GraphBuilder, Initialise, Parameters, PlanOptions, Role, Session, ValueId};
+use pellucid::ops::{Backward, Dense, Forward, Op, Reads, Relu, Run, ShapeError, Sizes};
+use pellucid::tensor::Shape;
+
+/// Layers that are not built yet, and why.
+const LATER: &[(&str, &str)] = &[
+    ("sigmoid", "activations come next"),
+    ("tanh", "activations come next"),
+    ("leaky_relu", "activations come next"),
+    ("elu", "activations come next"),
+    ("selu", "activations come next"),
+    ("celu", "activations come next"),
+    ("gelu", "activations come next"),
+    ("gelu_tanh", "activations come next"),
+    ("silu", "activations come next"),
+    ("mish", "activations come next"),
+    ("softplus", "activations come next"),
+    ("softsign", "activations come next"),
+    ("hard_sigmoid", "activations come next"),
+    ("hard_swish", "activations come next"),
+    ("relu6", "activations come next"),
+    ("softmax", "activations come next"),
+    ("log_softmax", "activations come next"),
+    ("prelu", "activations come next"),
+    ("glu", "activations come next"),
+    ("batch_norm", "normalisation is a later stage"),
+    ("layer_norm", "normalisation is a later stage"),
+    ("rms_norm", "normalisation is a later stage"),
+    ("group_norm", "normalisation is a later stage"),
+    ("embedding", "sequences are a later stage"),
+    ("conv1d", "convolution is a later stage"),
+    ("conv1d_transpose", "convolution is a later stage"),
+    ("conv2d", "convolution is a later stage"),
+    ("conv2d_transpose", "convolution is a later stage"),
+    ("max_pool1d", "pooling is a later stage"),
+    ("max_pool2d", "pooling is a later stage"),
+    ("avg_pool2d", "pooling is a later stage"),
+    ("adaptive_avg_pool2d", "pooling is a later stage"),
+    ("global_avg_pool2d", "pooling is a later stage"),
+    ("rnn", "recurrent layers are a later stage"),
+    ("lstm", "recurrent layers are a later stage"),
+    ("gru", "recurrent layers are a later stage"),
+    ("multi_head_attention", "attention is a later stage"),
+];
+
+/// Adds the layer of the case; `None` when it is not known.
+fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueId> {
+    let mut inputs = vec![x];
+    for name in case.texts("params") {
+        let role = if name == "bias" { Role::Bias } else { Role::Weight };
+        let shape = Shape::fixed(&case.array(name).dims);
+        inputs.push(graph.parameter(name, shape, role, Arc::new(GivenLater)).expect("a new name"));
+    }
+    let op: Arc<dyn Op> = match case.text("layer") {
+        "dense" => Arc::new(Dense),
+        "relu" => Arc::new(Relu),
+        _ => return None,
+    };
+    Some(graph.add_shared(op, &inputs).unwrap_or_else(|error| panic!("{}: {error}", case.name)))
+}
+
+#[test]
+fn layers_agree_with_the_reference() {
+    let Some(golden) = Golden::load() else { return };
+    let devices = [Arc::new(Device::new(Isa::best(), 2)), Arc::new(Device::new(Isa::scalar(), 1))];
+    let mut checked = 0;
+    for case in golden.cases("layer") {
+        let mut graph = GraphBuilder::new();
+        let dims = case.array("x").dims;
+        let x = graph.input("x", Shape::batched(&dims[1..])).expect("a new name");
+        let Some(y) = add_layer(&case, &mut graph, x) else {
+            let layer = case.text("layer");
+            let is_later = LATER.iter().any(|(name, _)| *name == layer);
+            assert!(is_later, "{}: layer '{layer}' is neither known nor on the list LATER", case.name);
+            continue;
+        };
+        assert_eq!(case.texts("inputs"), ["x"], "{}", case.name);
+        let y_dims = case.array("y").dims;
+        assert_eq!(graph.shape(y).dims(dims[0]).as_slice(), y_dims, "{}", case.name);
+        let dy = graph.input("dy", Shape::batched(&y_dims[1..])).expect("a new name");
+        let loss = graph.add(Contraction, &[y, dy]).expect("equal shapes");
+        let graph = Arc::new(graph.finish(&[y]));
+        for device in &devices {
+            for keep_all in [false, true] {
+                let mut parameters = Parameters::zeros(&graph);
+                for name in case.texts("params") {
+                    parameters.get_mut(name).expect("a parameter").copy_from_slice(&case.array(name).data);
+                }
+                let mut session = Session::new(graph.clone(), device.clone(), parameters, 1);
+                let options =
+                    PlanOptions { batch: dims[0], outputs: &[y], loss: Some(loss), gradients_of: &[x], keep_all };
+                let plan = session.plan(&options).expect("a plan");
+                session.input_mut(plan, x).copy_from_slice(&case.array("x").data);
+                session.input_mut(plan, dy).copy_from_slice(&case.array("dy").data);
+                session.forward(plan, 0);
+                session.backward(plan, 0);
+                case.assert_array("y", session.value(plan, y));
+                case.assert_array("dx", session.gradient(plan, x).expect("a gradient"));
+                for (name, parameter) in case.texts("params").iter().zip(graph.parameters()) {
+                    let gradient = session.gradient(plan, parameter.value).expect("a gradient");
+                    case.assert_array(&format!("d{name}"), gradient);
+                }
+            }
+        }
+        checked += 1;
+    }
+    assert!(checked > 0, "not one case was checked");
+}
+
+/// Σ y · dy, whose gradient with respect to y is dy.
+#[derive(Debug)]
+struct Contraction;
+
+impl Op for Contraction {
+    fn name(&self) -> &'static str {
+        "Contraction"
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        ShapeError::expect_inputs::<2>(inputs).map(|_| Shape::scalar())
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::inputs(&[1])
+    }
+
+    fn differentiable(&self, index: usize) -> bool {
+        index == 0
+    }
+
+    fn flops(&self, sizes: Sizes) -> u64 {
+        2 * sizes.input_elements(0) as u64
+    }
+
+    fn forward(&self, _: &Run, pass: Forward) {
+        let [y, dy] = [pass.inputs[0].data, pass.inputs[1].data];
+        pass.output[0] = y.iter().zip(dy).map(|(y, dy)| y * dy).sum();
+    }
+
+    fn backward(&self, _: &Run, mut pass: Backward) {
+        let dy = pass.inputs[1].data;
+        let Some(dx) = &mut pass.dx[0] else { return };
+        dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy * pass.dy[0]);
+    }
+}
+
+/// The test fills the parameters itself.
+#[derive(Debug)]
+struct GivenLater;
+
+impl Initialise for GivenLater {
+    fn fill(&self, _: &Device, _: u64, _: usize, _: &[usize], _: &mut [f32]) {}
+}
