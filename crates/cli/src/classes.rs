@@ -1,5 +1,7 @@
 //! What the outputs show about classes: scores for each, and which were taken for which.
 
+use pellucid::metrics;
+
 /// Scores of one class, as in the per-class table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassScores {
@@ -13,6 +15,24 @@ pub struct ClassScores {
     pub f1: f64,
     /// Rows of this class, or their weight.
     pub support: f64,
+}
+
+impl ClassScores {
+    /// What was measured, with the names of the classes; a class beyond the names goes by its number.
+    pub fn named(measured: &[metrics::ClassScores], names: &[String]) -> Vec<ClassScores> {
+        let line = |(index, scores): (usize, &metrics::ClassScores)| ClassScores {
+            name: name_of(names, index),
+            precision: scores.precision,
+            recall: scores.recall,
+            f1: scores.f1,
+            support: scores.support,
+        };
+        measured.iter().enumerate().map(line).collect()
+    }
+}
+
+fn name_of(names: &[String], class: usize) -> String {
+    names.get(class).cloned().unwrap_or_else(|| class.to_string())
 }
 
 /// Counts of true against predicted class; not whole where rows have weights.
@@ -43,6 +63,12 @@ impl Confusion {
     pub fn new(names: Vec<String>, counts: Vec<f64>) -> Confusion {
         assert_eq!(counts.len(), names.len() * names.len(), "a confusion matrix of {} classes", names.len());
         Confusion { names, counts }
+    }
+
+    /// What was measured, with the names of the classes; a class beyond the names goes by its number.
+    pub fn named(measured: &metrics::ConfusionMatrix, names: &[String]) -> Confusion {
+        let names = (0..measured.classes()).map(|class| name_of(names, class)).collect();
+        Confusion::new(names, measured.rows().flatten().copied().collect())
     }
 
     /// Names of the classes, in order.

@@ -1,5 +1,7 @@
 //! How far probabilities and predictions can be trusted: calibration, ROC, residuals.
 
+use pellucid::metrics;
+
 use super::axis::Axis;
 use super::chart::{Panel, Series};
 use super::svg::Svg;
@@ -25,6 +27,18 @@ pub struct RocCurve {
     pub points: Vec<(f64, f64)>,
     /// Area under the curve.
     pub auc: f64,
+}
+
+impl From<&metrics::CalibrationBin> for CalibrationBin {
+    fn from(bin: &metrics::CalibrationBin) -> CalibrationBin {
+        CalibrationBin { confidence: bin.mean_probability(), accuracy: bin.frequency(), count: bin.weight }
+    }
+}
+
+impl From<&metrics::Histogram> for Histogram {
+    fn from(histogram: &metrics::Histogram) -> Histogram {
+        Histogram { low: histogram.low, high: histogram.high, counts: histogram.counts.clone() }
+    }
 }
 
 /// Predictions beside targets, row by row, in the units of the target.

@@ -5,6 +5,7 @@ mod picture;
 
 use std::fmt::Write;
 
+use pellucid::metrics;
 use pellucid::metrics::Scores;
 use pellucid::train::History;
 
@@ -124,6 +125,23 @@ impl Report {
             page.raw(&format!("<pre>{}</pre>", escape(&self.config)));
         }
         page.finish()
+    }
+
+    /// Takes over what was measured on `part`: confusion matrix, scores of the classes, calibration, ROC curve and residuals.
+    /// `classes` are the names of the classes or labels; of two classes the last is the positive one.
+    pub fn judge(&mut self, part: &str, measured: &metrics::Report, classes: &[String]) {
+        self.judged_part = part.to_string();
+        self.confusion = measured.confusion.as_ref().map(|matrix| Confusion::named(matrix, classes));
+        self.classes = ClassScores::named(&measured.per_class, classes);
+        self.calibration = measured.calibration.iter().flat_map(|one| &one.bins).map(CalibrationBin::from).collect();
+        let points = measured.roc.iter().map(|point| (point.false_positive_rate, point.true_positive_rate));
+        let curve = || RocCurve {
+            name: classes.last().cloned().unwrap_or_default(),
+            points: points.collect(),
+            auc: measured.scores.get("roc_auc").unwrap_or(f64::NAN),
+        };
+        self.roc = if measured.roc.is_empty() { Vec::new() } else { vec![curve()] };
+        self.residual_histogram = measured.residuals.as_ref().map(Histogram::from);
     }
 
     fn main_metric(&self) -> Option<&str> {
@@ -451,6 +469,38 @@ mod tests {
             }
         });
         assert!(!html.contains("url(") && !html.contains("@import"));
+    }
+
+    #[test]
+    fn what_was_measured_is_taken_over() {
+        use pellucid::metrics::{BinaryMetrics, Metrics};
+        use pellucid::metrics::{Detail, MulticlassMetrics, RegressionMetrics};
+
+        let names = ["no".to_string(), "yes".to_string()];
+        let mut two = BinaryMetrics::new(Detail::Full);
+        two.update(&[0.0, 1.0, 1.0, 0.0], &[0.1, 0.9, 0.3, 0.2], None).expect("shapes fit");
+        let mut report = Report::default();
+        report.judge("test", &two.report(), &names);
+        let matrix = report.confusion.as_ref().expect("a matrix");
+        assert_eq!((matrix.count(1, 0), matrix.count(1, 1), matrix.total()), (1.0, 1.0, 4.0));
+        assert_eq!(report.classes.iter().map(|class| class.name.as_str()).collect::<Vec<_>>(), ["no", "yes"]);
+        assert_eq!((report.roc[0].name.as_str(), report.roc[0].auc), ("yes", 1.0));
+        assert_eq!(report.calibration.iter().map(|bin| bin.count).sum::<f64>(), 4.0);
+        parsed(&report.html(), |_| {});
+
+        let mut three = MulticlassMetrics::new(3, Detail::Full);
+        three.update(&[2.0], &[0.2, 0.7, 0.1], None).expect("shapes fit");
+        report.judge("test", &three.report(), &names);
+        let matrix = report.confusion.as_ref().expect("a matrix");
+        assert_eq!((matrix.names()[2].as_str(), matrix.count(2, 1)), ("2", 1.0));
+        assert!(report.roc.is_empty());
+
+        let mut numbers = RegressionMetrics::new(1, Detail::Full);
+        numbers.update(&[1.0, 2.0], &[1.5, 2.0], None).expect("shapes fit");
+        report.judge("test", &numbers.report(), &[]);
+        assert!(report.confusion.is_none());
+        assert_eq!(report.residual_histogram.as_ref().expect("residuals").counts.iter().sum::<f64>(), 2.0);
+        assert!(report.html().contains("histogram of residuals"));
     }
 
     #[test]
