@@ -8,9 +8,13 @@ pub mod mnist;
 pub mod sources;
 
 mod dataset;
+pub mod pipeline;
+mod split;
 pub mod table;
 mod task;
 
 pub use dataset::{Dataset, DatasetError, Features};
+pub use pipeline::{FitOptions, Pipeline, PipelineError, Transformed};
+pub use split::{Fractions, Split, SplitError};
 pub use table::{Table, TableError, TableOptions};
 pub use task::{TargetScaling, Task, TaskKind};
