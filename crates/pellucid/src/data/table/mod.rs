@@ -52,6 +52,8 @@ pub struct Table {
     has_header: bool,
     delimiter: u8,
     missing: Vec<String>,
+    /// First bytes of the markers: nearly every cell is told from all of them by its first byte.
+    marker_starts: [bool; 256],
     text: String,
     /// Start of each cell, row after row, and the end of the last one.
     starts: Vec<u32>,
@@ -100,11 +102,15 @@ impl Table {
             has_header: false,
             delimiter,
             missing: options.missing.clone(),
+            marker_starts: [false; 256],
             text: String::new(),
             starts: Vec::new(),
             lines: Vec::new(),
             notes: Vec::new(),
         };
+        for marker in table.missing.iter().filter_map(|marker| marker.bytes().next()) {
+            table.marker_starts[marker as usize] = true;
+        }
         table.names = (1..=columns).map(|column| format!("column{column}")).collect();
         table.read_rows(&text::tidy(bytes, delimiter))?;
         table.settle_header(options)?;
@@ -327,7 +333,8 @@ impl Table {
     /// When the table has no such row or column.
     pub fn value(&self, row: usize, column: usize) -> Option<&str> {
         let text = self.cell(row, column);
-        let missing = text.is_empty() || self.missing.iter().any(|marker| marker == text);
+        let first = *text.as_bytes().first()?;
+        let missing = self.marker_starts[first as usize] && self.missing.iter().any(|marker| marker == text);
         (!missing).then_some(text)
     }
 
