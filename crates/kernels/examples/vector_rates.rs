@@ -1,4 +1,4 @@
-//! Times of random numbers, optimiser updates, reductions and batches:
+//! Times of random numbers, optimiser updates, reductions, softmax and batches:
 //! `cargo run --release -p pellucid-kernels --example vector_rates [ISA]`
 
 use std::hint::black_box;
@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use kernels::device::Device;
 use kernels::gather::{Affine, gather_bytes};
-use kernels::random::{Stream, dropout, permutation, uniform};
+use kernels::random::{Stream, dropout, normal, permutation, uniform};
 use kernels::reduce::{argmax_rows, column_sums, norm, row_sums, sum};
 use kernels::simd::{Isa, Simd};
+use kernels::softmax::{CrossEntropy, Targets, softmax};
 use kernels::update::{Rule, apply};
 
 /// Adam without a schedule; the step's bias corrections are in `rate` and `root`.
@@ -75,6 +76,7 @@ fn main() {
         for len in [32 * 128, 128 * 512] {
             let (x, mut y) = (vec![1.0; len], vec![0.0; len]);
             report(&format!("uniform, {len}"), len, || uniform(device, stream, 0.0, 1.0, black_box(&mut y)));
+            report(&format!("normal, {len}"), len, || normal(device, stream, 0.0, 1.0, black_box(&mut y)));
             report(&format!("dropout, {len}"), len, || dropout(device, stream, 0.5, &x, black_box(&mut y)));
         }
         for len in [16, 1000, 101_770, 669_706] {
@@ -93,6 +95,24 @@ fn main() {
             });
             report(&format!("row sums, {rows} x {n}"), rows * n, || row_sums(device, n, &x, black_box(&mut per_row)));
             report(&format!("argmax, {rows} x {n}"), rows * n, || argmax_rows(device, n, &x, black_box(&mut per_row)));
+        }
+        for (rows, n) in [(1, 10), (4, 2), (32, 10), (128, 10), (128, 65), (32, 1000)] {
+            let (x, mut y, mut losses) = (vec![0.5; rows * n], vec![0.0; rows * n], vec![0.0; rows]);
+            let labels = vec![1.0; rows];
+            let ce = CrossEntropy {
+                n,
+                targets: Targets::Labels { labels: &labels, ignored: None },
+                class_weights: None,
+                label_smoothing: 0.0,
+                row_weights: None,
+            };
+            report(&format!("softmax, {rows} x {n}"), rows * n, || softmax(device, n, &x, black_box(&mut y)));
+            report(&format!("cross-entropy, losses, {rows} x {n}"), rows * n, || {
+                ce.losses(device, &x, black_box(&mut losses));
+            });
+            report(&format!("cross-entropy, losses and gradient, {rows} x {n}"), rows * n, || {
+                ce.losses_and_gradient(device, &x, black_box(&mut losses), 1.0, black_box(&mut y));
+            });
         }
         // As large as MNIST, and a new batch each time: most rows are not in the cache.
         let (bytes, mut order) = (vec![7; 60_000 * 784], vec![0; 60_000]);

@@ -16,6 +16,7 @@ pub mod pool;
 pub mod random;
 pub mod reduce;
 pub mod simd;
+pub mod softmax;
 #[cfg(test)]
 mod testing;
 pub mod unary;

@@ -5,9 +5,11 @@
 //! between threads, or on the instruction set.
 
 mod dropout;
+mod normal;
 mod permutation;
 
 pub use dropout::{dropout, dropout_in_place};
+pub use normal::{normal, truncated_normal};
 pub use permutation::{permutation, shuffle};
 
 use crate::device::Device;
