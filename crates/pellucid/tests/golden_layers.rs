@@ -8,26 +8,14 @@ use golden::{Case, Golden};
 use kernels::device::Device;
 use kernels::simd::Isa;
 use pellucid::graph::{GraphBuilder, Initialise, Parameters, PlanOptions, Role, Session, ValueId};
-use pellucid::ops::{Backward, Dense, Forward, Op, Reads, Relu, Run, ShapeError, Sizes};
+use pellucid::ops::{
+    Backward, Celu, Dense, Elu, Forward, Gelu, GeluTanh, HardSigmoid, HardSwish, LeakyRelu, Mish, Op, Reads, Relu,
+    Relu6, Run, Selu, ShapeError, Sigmoid, Silu, Sizes, Softplus, Softsign, Tanh,
+};
 use pellucid::tensor::Shape;
 
 /// Layers that are not built yet, and why.
 const LATER: &[(&str, &str)] = &[
-    ("sigmoid", "activations come next"),
-    ("tanh", "activations come next"),
-    ("leaky_relu", "activations come next"),
-    ("elu", "activations come next"),
-    ("selu", "activations come next"),
-    ("celu", "activations come next"),
-    ("gelu", "activations come next"),
-    ("gelu_tanh", "activations come next"),
-    ("silu", "activations come next"),
-    ("mish", "activations come next"),
-    ("softplus", "activations come next"),
-    ("softsign", "activations come next"),
-    ("hard_sigmoid", "activations come next"),
-    ("hard_swish", "activations come next"),
-    ("relu6", "activations come next"),
     ("softmax", "activations come next"),
     ("log_softmax", "activations come next"),
     ("prelu", "activations come next"),
@@ -62,7 +50,22 @@ fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueI
     }
     let op: Arc<dyn Op> = match case.text("layer") {
         "dense" => Arc::new(Dense),
+        "sigmoid" => Arc::new(Sigmoid),
+        "tanh" => Arc::new(Tanh),
         "relu" => Arc::new(Relu),
+        "relu6" => Arc::new(Relu6),
+        "leaky_relu" => Arc::new(LeakyRelu { negative_slope: case.number("negative_slope") }),
+        "elu" => Arc::new(Elu { alpha: case.number("alpha") }),
+        "celu" => Arc::new(Celu { alpha: case.number("alpha") }),
+        "selu" => Arc::new(Selu),
+        "gelu" => Arc::new(Gelu),
+        "gelu_tanh" => Arc::new(GeluTanh),
+        "silu" => Arc::new(Silu),
+        "mish" => Arc::new(Mish),
+        "softplus" => Arc::new(Softplus { beta: case.number("beta"), threshold: case.number("threshold") }),
+        "softsign" => Arc::new(Softsign),
+        "hard_sigmoid" => Arc::new(HardSigmoid),
+        "hard_swish" => Arc::new(HardSwish),
         _ => return None,
     };
     Some(graph.add_shared(op, &inputs).unwrap_or_else(|error| panic!("{}: {error}", case.name)))

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use kernels::epilogue::InPlace;
 use kernels::unary::{self, Unary};
+use serde_json::Value;
 
 use super::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes};
 use crate::tensor::Shape;
@@ -17,10 +18,27 @@ pub trait Activation: Unary + Debug + 'static {
     /// Floating-point operations for one value, about.
     const FLOPS: u64;
 
-    /// What makes this function differ from others of its name.
+    /// What makes this function differ from others of its name: its settings, by [`attributes_of`].
     fn attributes(&self) -> Attributes {
         Attributes::new()
     }
+
+    /// Refuses settings outside their range.
+    fn check(&self) -> Result<(), ShapeError> {
+        Ok(())
+    }
+}
+
+/// The fields of an op as attributes. A number stands there as the shortest text that gives the same f32 again.
+pub fn attributes_of(op: &impl serde::Serialize) -> Attributes {
+    let Ok(Value::Object(fields)) = serde_json::to_value(op) else { return Attributes::new() };
+    fields.into_iter().map(|(name, value)| (name, shortest(value))).collect()
+}
+
+fn shortest(value: Value) -> Value {
+    let Some(exact) = value.as_f64().filter(|_| value.is_f64()) else { return value };
+    let short: f64 = (exact as f32).to_string().parse().expect("the text of a number");
+    if f64::from(exact as f32) == exact && short as f32 == exact as f32 { short.into() } else { value }
 }
 
 impl<F: Activation> Op for F {
@@ -33,6 +51,7 @@ impl<F: Activation> Op for F {
     }
 
     fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        self.check()?;
         ShapeError::expect_inputs::<1>(inputs).map(|[x]| x.clone())
     }
 

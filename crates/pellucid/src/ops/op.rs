@@ -250,6 +250,16 @@ pub enum ShapeError {
         /// What there is.
         found: String,
     },
+    /// A setting of the op is out of its range.
+    #[error("{name} must be {expected}, but it is {found}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What it may be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
     /// The result is no valid shape.
     #[error(transparent)]
     Invalid(#[from] crate::tensor::InvalidShape),
@@ -259,6 +269,19 @@ impl ShapeError {
     /// An error about `what`, with both values.
     pub fn size(what: &'static str, expected: impl ToString, found: impl ToString) -> ShapeError {
         ShapeError::Size { what, expected: expected.to_string(), found: found.to_string() }
+    }
+
+    /// Refuses a setting that is not finite or for which `is_right` does not hold; `expected` says it in words.
+    pub fn expect_setting(
+        name: &'static str,
+        value: f32,
+        expected: &str,
+        is_right: impl Fn(f32) -> bool,
+    ) -> Result<(), ShapeError> {
+        if value.is_finite() && is_right(value) {
+            return Ok(());
+        }
+        Err(ShapeError::Setting { name, expected: expected.to_string(), found: value.to_string() })
     }
 
     /// Refuses another number of inputs than `N`.

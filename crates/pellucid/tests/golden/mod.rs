@@ -95,6 +95,12 @@ impl<'a> Case<'a> {
         self.fields.get("config").and_then(|config| config.get(name)).unwrap_or(&Value::Null)
     }
 
+    /// A number of `config`; panics when it is missing.
+    pub fn number(&self, name: &str) -> f32 {
+        let number = self.setting(name).as_f64();
+        number.unwrap_or_else(|| panic!("{}: '{name}' is no number", self.name)) as f32
+    }
+
     /// The array called `name` within the case; panics when it is missing.
     pub fn array(&self, name: &str) -> Array {
         self.find_array(name).unwrap_or_else(|| panic!("{} has no array '{name}'", self.name))

@@ -1,0 +1,69 @@
+//! Continuously differentiable exponential linear unit: y = x where x > 0, else a (exp(x / a) - 1); dy/dx = 1 where
+//! x > 0, else exp(x / a) = y / a + 1, so 1 at x = 0.
+//!
+//! Barron, "Continuously differentiable exponential linear units", 2017.
+
+use kernels::math::expm1;
+use kernels::simd::Simd;
+use kernels::unary::{Reads, Unary};
+
+use super::{Activation, Attributes, ShapeError, attributes_of};
+
+/// y = x where x > 0, else alpha · (exp(x / alpha) - 1)
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Celu {
+    /// Minus the limit of y for x to -∞, above 0; 1 by default.
+    pub alpha: f32,
+}
+
+impl Default for Celu {
+    fn default() -> Celu {
+        Celu { alpha: 1.0 }
+    }
+}
+
+impl Unary for Celu {
+    const READS: Reads = Reads::Output;
+
+    #[inline(always)]
+    fn value<S: Simd>(self, s: S, x: S::Float) -> S::Float {
+        let alpha = s.splat(self.alpha);
+        s.select(s.lt(s.splat(0.0), x), x, s.mul(alpha, expm1(s, s.div(x, alpha))))
+    }
+
+    #[inline(always)]
+    fn derivative<S: Simd>(self, s: S, _: S::Float, y: S::Float) -> S::Float {
+        let one = s.splat(1.0);
+        s.select(s.lt(s.splat(0.0), y), one, s.add(s.div(y, s.splat(self.alpha)), one))
+    }
+}
+
+impl Activation for Celu {
+    const NAME: &'static str = "Celu";
+    const FLOPS: u64 = 13;
+
+    fn attributes(&self) -> Attributes {
+        attributes_of(self)
+    }
+
+    fn check(&self) -> Result<(), ShapeError> {
+        ShapeError::expect_setting("alpha", self.alpha, "a number above 0", |a| a > 0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::points::*;
+
+    #[test]
+    fn special_points() {
+        let celu = Celu { alpha: 0.5 };
+        assert_eq!(at(celu, 0.0), (0.0, 1.0));
+        assert_eq!(at(celu, 3.0), (3.0, 1.0));
+        assert_eq!(at(celu, f32::NEG_INFINITY), (-0.5, 0.0));
+        assert_eq!(at(celu, f32::INFINITY), (f32::INFINITY, 1.0));
+        nan_goes_through(celu);
+    }
+}

@@ -1,0 +1,69 @@
+//! Gaussian error linear unit, approximated: y = x (1 + tanh u) / 2 with u = √(2/π) (x + 0.044715 x³).
+//!
+//! (1 + tanh u) / 2 is the logistic function σ at 2u, which has no cancellation: y = x σ(2u), and
+//! dy/dx = σ + x σ (1 - σ) 2u', u' = √(2/π) (1 + 3 · 0.044715 x²).
+//!
+//! Hendrycks and Gimpel, "Gaussian error linear units", 2016.
+
+use kernels::math::sigmoid;
+use kernels::simd::Simd;
+use kernels::unary::{Reads, Unary};
+
+use super::Activation;
+
+/// 2 √(2/π)
+const TWICE: f32 = 1.595_769;
+const CUBIC: f32 = 0.044715;
+
+/// σ(2u)
+#[inline(always)]
+fn gate<S: Simd>(s: S, x: S::Float) -> S::Float {
+    let factor = s.fma(s.mul(s.splat(TWICE * CUBIC), x), x, s.splat(TWICE));
+    sigmoid(s, s.mul(x, factor))
+}
+
+/// y = x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct GeluTanh;
+
+impl Unary for GeluTanh {
+    const READS: Reads = Reads::Input;
+
+    #[inline(always)]
+    fn value<S: Simd>(self, s: S, x: S::Float) -> S::Float {
+        // -∞ · 0 would be NaN.
+        let x = s.max(s.splat(-f32::MAX), x);
+        s.mul(x, gate(s, x))
+    }
+
+    #[inline(always)]
+    fn derivative<S: Simd>(self, s: S, x: S::Float, _: S::Float) -> S::Float {
+        // ±∞ · 0 would be NaN; beyond ±20 the logistic function is 0 or 1.
+        let x = s.max(s.splat(-20.0), s.min(s.splat(20.0), x));
+        let gate = gate(s, x);
+        let slope = s.fma(s.mul(s.splat(3.0 * TWICE * CUBIC), x), x, s.splat(TWICE));
+        let change = s.mul(s.mul(gate, s.sub(s.splat(1.0), gate)), slope);
+        s.fma(x, change, gate)
+    }
+}
+
+impl Activation for GeluTanh {
+    const NAME: &'static str = "GeluTanh";
+    const FLOPS: u64 = 18;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::points::*;
+
+    #[test]
+    fn special_points() {
+        assert_eq!(at(GeluTanh, 0.0), (0.0, 0.5));
+        assert_eq!(at(GeluTanh, f32::INFINITY), (f32::INFINITY, 1.0));
+        assert_eq!(at(GeluTanh, f32::NEG_INFINITY), (0.0, 0.0));
+        assert_eq!(at(GeluTanh, -f32::MAX), (0.0, 0.0));
+        assert_eq!(at(GeluTanh, f32::MAX), (f32::MAX, 1.0));
+        nan_goes_through(GeluTanh);
+    }
+}

@@ -1,0 +1,55 @@
+//! Sigmoid linear unit (swish): y = x σ(x); dy/dx = σ(x) (1 + x (1 - σ(x))), σ the logistic function.
+//!
+//! Hendrycks and Gimpel, "Gaussian error linear units", 2016; Ramachandran, Zoph and Le, "Searching for activation
+//! functions", 2017.
+
+use kernels::math::sigmoid;
+use kernels::simd::Simd;
+use kernels::unary::{Reads, Unary};
+
+use super::Activation;
+
+/// y = x / (1 + exp(-x))
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Silu;
+
+impl Unary for Silu {
+    const READS: Reads = Reads::Input;
+
+    #[inline(always)]
+    fn value<S: Simd>(self, s: S, x: S::Float) -> S::Float {
+        // -∞ · 0 would be NaN.
+        let x = s.max(s.splat(-f32::MAX), x);
+        s.mul(x, sigmoid(s, x))
+    }
+
+    #[inline(always)]
+    fn derivative<S: Simd>(self, s: S, x: S::Float, _: S::Float) -> S::Float {
+        // ±∞ · 0 would be NaN.
+        let x = s.max(s.splat(-f32::MAX), s.min(s.splat(f32::MAX), x));
+        let one = s.splat(1.0);
+        let gate = sigmoid(s, x);
+        s.mul(gate, s.fma(x, s.sub(one, gate), one))
+    }
+}
+
+impl Activation for Silu {
+    const NAME: &'static str = "Swish";
+    const FLOPS: u64 = 11;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::points::*;
+
+    #[test]
+    fn special_points() {
+        assert_eq!(at(Silu, 0.0), (0.0, 0.5));
+        assert_eq!(at(Silu, f32::INFINITY), (f32::INFINITY, 1.0));
+        assert_eq!(at(Silu, f32::NEG_INFINITY), (0.0, 0.0));
+        assert_eq!(at(Silu, f32::MAX), (f32::MAX, 1.0));
+        assert_eq!(at(Silu, -f32::MAX), (0.0, 0.0));
+        nan_goes_through(Silu);
+    }
+}

@@ -1,0 +1,81 @@
+//! Softplus: y = ln(1 + exp(β x)) / β, and y = x where β x is above a threshold; dy/dx = σ(β x), and 1 above the
+//! threshold, σ the logistic function.
+//!
+//! With z = β x, ln(1 + exp z) = max(z, 0) + ln(1 + exp(-|z|)), where nothing overflows.
+//!
+//! Dugas, Bengio, Bélisle, Nadeau and Garcia, "Incorporating second-order functional knowledge for better option
+//! pricing", 2000.
+
+use kernels::math::{exp, log1p, sigmoid};
+use kernels::simd::Simd;
+use kernels::unary::{Reads, Unary};
+
+use super::{Activation, Attributes, ShapeError, attributes_of};
+
+/// y = ln(1 + exp(beta · x)) / beta, and y = x where beta · x > threshold
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Softplus {
+    /// Sharpness, above 0; 1 by default.
+    pub beta: f32,
+    /// Where the line begins; 20 by default, which makes no difference in f32.
+    pub threshold: f32,
+}
+
+impl Default for Softplus {
+    fn default() -> Softplus {
+        Softplus { beta: 1.0, threshold: 20.0 }
+    }
+}
+
+impl Unary for Softplus {
+    const READS: Reads = Reads::Input;
+
+    #[inline(always)]
+    fn value<S: Simd>(self, s: S, x: S::Float) -> S::Float {
+        let beta = s.splat(self.beta);
+        let z = s.mul(beta, x);
+        let curve = s.add(s.max(s.splat(0.0), z), log1p(s, exp(s, s.neg(s.abs(z)))));
+        s.select(s.lt(s.splat(self.threshold), z), x, s.div(curve, beta))
+    }
+
+    #[inline(always)]
+    fn derivative<S: Simd>(self, s: S, x: S::Float, _: S::Float) -> S::Float {
+        let z = s.mul(s.splat(self.beta), x);
+        s.select(s.lt(s.splat(self.threshold), z), s.splat(1.0), sigmoid(s, z))
+    }
+}
+
+impl Activation for Softplus {
+    const NAME: &'static str = "Softplus";
+    const FLOPS: u64 = 20;
+
+    fn attributes(&self) -> Attributes {
+        attributes_of(self)
+    }
+
+    fn check(&self) -> Result<(), ShapeError> {
+        ShapeError::expect_setting("beta", self.beta, "a number above 0", |beta| beta > 0.0)?;
+        ShapeError::expect_setting("threshold", self.threshold, "a number", |_| true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::points::*;
+
+    #[test]
+    fn special_points() {
+        let softplus = Softplus::default();
+        assert_eq!(at(softplus, 0.0), (std::f32::consts::LN_2, 0.5));
+        assert_eq!(at(softplus, f32::INFINITY), (f32::INFINITY, 1.0));
+        assert_eq!(at(softplus, f32::NEG_INFINITY), (0.0, 0.0));
+        assert!(at(softplus, -80.0).0 > 0.0);
+        assert_eq!(at(softplus, f32::MAX), (f32::MAX, 1.0));
+        // A threshold that is never reached is no overflow, and one that is low makes a line.
+        assert_eq!(at(Softplus { beta: 1.0, threshold: 1e30 }, 200.0), (200.0, 1.0));
+        assert_eq!(at(Softplus { beta: 2.0, threshold: 1.0 }, 0.75), (0.75, 1.0));
+        nan_goes_through(softplus);
+    }
+}

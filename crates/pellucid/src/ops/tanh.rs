@@ -1,0 +1,45 @@
+//! Hyperbolic tangent: y = tanh x; dy/dx = 1 - y².
+
+use kernels::math::tanh;
+use kernels::simd::Simd;
+use kernels::unary::{Reads, Unary};
+
+use super::Activation;
+
+/// y = tanh x
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Tanh;
+
+impl Unary for Tanh {
+    const READS: Reads = Reads::Output;
+
+    #[inline(always)]
+    fn value<S: Simd>(self, s: S, x: S::Float) -> S::Float {
+        tanh(s, x)
+    }
+
+    #[inline(always)]
+    fn derivative<S: Simd>(self, s: S, _: S::Float, y: S::Float) -> S::Float {
+        s.fnma(y, y, s.splat(1.0))
+    }
+}
+
+impl Activation for Tanh {
+    const NAME: &'static str = "Tanh";
+    const FLOPS: u64 = 12;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::points::*;
+
+    #[test]
+    fn special_points() {
+        assert_eq!(at(Tanh, 0.0), (0.0, 1.0));
+        assert!(at(Tanh, -0.0).0.is_sign_negative());
+        assert_eq!(at(Tanh, f32::INFINITY), (1.0, 0.0));
+        assert_eq!(at(Tanh, f32::NEG_INFINITY), (-1.0, 0.0));
+        nan_goes_through(Tanh);
+    }
+}
