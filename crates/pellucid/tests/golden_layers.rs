@@ -9,17 +9,13 @@ use kernels::device::Device;
 use kernels::simd::Isa;
 use pellucid::graph::{GraphBuilder, Initialise, Parameters, PlanOptions, Role, Session, ValueId};
 use pellucid::ops::{
-    Backward, Celu, Dense, Elu, Forward, Gelu, GeluTanh, HardSigmoid, HardSwish, LeakyRelu, Mish, Op, Reads, Relu,
-    Relu6, Run, Selu, ShapeError, Sigmoid, Silu, Sizes, Softplus, Softsign, Tanh,
+    Backward, Celu, Dense, Elu, Forward, Gelu, GeluTanh, Glu, HardSigmoid, HardSwish, LeakyRelu, LogSoftmax, Mish, Op,
+    Prelu, Reads, Relu, Relu6, Run, Selu, ShapeError, Sigmoid, Silu, Sizes, Softmax, Softplus, Softsign, Tanh,
 };
 use pellucid::tensor::Shape;
 
 /// Layers that are not built yet, and why.
 const LATER: &[(&str, &str)] = &[
-    ("softmax", "activations come next"),
-    ("log_softmax", "activations come next"),
-    ("prelu", "activations come next"),
-    ("glu", "activations come next"),
     ("batch_norm", "normalisation is a later stage"),
     ("layer_norm", "normalisation is a later stage"),
     ("rms_norm", "normalisation is a later stage"),
@@ -44,7 +40,11 @@ const LATER: &[(&str, &str)] = &[
 fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueId> {
     let mut inputs = vec![x];
     for name in case.texts("params") {
-        let role = if name == "bias" { Role::Bias } else { Role::Weight };
+        let role = match (name, case.text("layer")) {
+            ("bias", _) => Role::Bias,
+            (_, "prelu") => Role::Scale,
+            _ => Role::Weight,
+        };
         let shape = Shape::fixed(&case.array(name).dims);
         inputs.push(graph.parameter(name, shape, role, Arc::new(GivenLater)).expect("a new name"));
     }
@@ -66,6 +66,10 @@ fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueI
         "softsign" => Arc::new(Softsign),
         "hard_sigmoid" => Arc::new(HardSigmoid),
         "hard_swish" => Arc::new(HardSwish),
+        "softmax" if case.setting("axis") == -1 => Arc::new(Softmax),
+        "log_softmax" if case.setting("axis") == -1 => Arc::new(LogSoftmax),
+        "glu" if case.setting("axis") == -1 => Arc::new(Glu),
+        "prelu" => Arc::new(Prelu),
         _ => return None,
     };
     Some(graph.add_shared(op, &inputs).unwrap_or_else(|error| panic!("{}: {error}", case.name)))

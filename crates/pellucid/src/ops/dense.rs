@@ -11,6 +11,7 @@
 
 use kernels::device::Device;
 use kernels::gemm::{Gemm, GemmPacked, Matrix, PackedMatrix, gemm, gemm_packed, gemm_scratch};
+use kernels::reduce::column_sums;
 
 use super::{Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes};
 use crate::tensor::{Dim, Shape, Tensor};
@@ -99,8 +100,7 @@ impl Op for Dense {
         let product = |m, n, k, a, b| Gemm { m, n, k, a, b, bias: None, accumulate: false, epilogue: None };
         let dy = Matrix::row_major(pass.dy, out);
         if let Some(db) = pass.dx.get_mut(2).and_then(Option::as_mut) {
-            db.fill(0.0);
-            pass.dy.chunks_exact(out).for_each(|row| db.iter_mut().zip(row).for_each(|(sum, dy)| *sum += dy));
+            column_sums(run.device, pass.dy, db);
         }
         if let Some(dw) = &mut pass.dx[1] {
             let x = Matrix::row_major(x.data, inner);

@@ -8,7 +8,7 @@ use kernels::epilogue::InPlace;
 use kernels::gemm::PackedMatrix;
 use kernels::random::Stream;
 
-use crate::tensor::{Purpose, Shape, Tensor};
+use crate::tensor::{Dims, Purpose, Shape, Tensor};
 
 /// Inputs that an op can have.
 pub const MAX_INPUTS: usize = 16;
@@ -282,6 +282,17 @@ impl ShapeError {
             return Ok(());
         }
         Err(ShapeError::Setting { name, expected: expected.to_string(), found: value.to_string() })
+    }
+
+    /// The size of the last axis; refuses a shape without axes, and one whose last axis is the batch or empty.
+    pub fn expect_last_axis(x: &Shape) -> Result<usize, ShapeError> {
+        let size = x.last().filter(|&size| size > 0);
+        size.ok_or_else(|| ShapeError::size("shape of the input", "an axis after the batch, of size 1 or more", x))
+    }
+
+    /// The sizes after the batch; refuses a shape that does not begin with it, or has it elsewhere.
+    pub fn expect_sample(x: &Shape) -> Result<Dims, ShapeError> {
+        x.sample().ok_or_else(|| ShapeError::size("shape of the input", "[batch, …]", x))
     }
 
     /// Refuses another number of inputs than `N`.

@@ -1,0 +1,46 @@
+//! Addition: z = x + y; ∂L/∂x = dz, ∂L/∂y = dz, summed over the rows where y is one row for all.
+
+use kernels::binary;
+
+use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes, broadcast};
+use crate::tensor::Shape;
+
+/// z = x + y, where y has the shape of x or its last axes
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Add;
+
+impl Op for Add {
+    fn name(&self) -> &'static str {
+        "Add"
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        broadcast::output_shape(inputs)
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::NOTHING
+    }
+
+    fn flops(&self, at: Sizes) -> u64 {
+        at.output_elements() as u64
+    }
+
+    fn in_place(&self) -> bool {
+        true
+    }
+
+    fn forward(&self, run: &Run, pass: Forward) {
+        broadcast::forward(run.device, binary::Add, pass);
+    }
+
+    fn backward(&self, run: &Run, mut pass: Backward) {
+        let [dx, dy] = &mut pass.dx[..] else { return };
+        if let Some(dy) = dy {
+            broadcast::sum_to(run.device, broadcast::output_gradient(pass.dy, dx), dy);
+        }
+        if let Some(dx) = dx.as_mut().filter(|_| !pass.dy.is_empty()) {
+            dx.copy_from_slice(pass.dy);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Arithmetic on two values, the second of which may be one row for all rows of the first: shape rule and passes that
+//! addition, subtraction and multiplication share.
+
+use kernels::binary::{self, Binary};
+use kernels::device::Device;
+use kernels::reduce::column_sums;
+
+use super::{Forward, ShapeError};
+use crate::tensor::{Dim, Shape};
+
+/// The shape of the first input, if the second has the same or its last axes, without the batch.
+pub(super) fn output_shape(inputs: &[Shape]) -> Result<Shape, ShapeError> {
+    let [x, y] = ShapeError::expect_inputs::<2>(inputs)?;
+    let is_row = !y.axes().contains(&Dim::Batch) && x.axes().ends_with(y.axes());
+    if x != y && !is_row {
+        return Err(ShapeError::size("shape of the second input", format!("{x} or its last axes"), y));
+    }
+    Ok(x.clone())
+}
+
+/// z = f(x, y), also in place.
+pub(super) fn forward(device: &Device, f: impl Binary, pass: Forward) {
+    let (x, y, z) = (pass.inputs[0].data, pass.inputs[1].data, pass.output);
+    let is_row = pass.inputs[0].elements() != y.len();
+    match (x.is_empty(), is_row) {
+        (false, false) => binary::zip(device, f, x, y, z),
+        (false, true) => binary::zip_row(device, f, x, y, z),
+        (true, false) => binary::zip_in_place(device, f, z, y),
+        (true, true) => binary::zip_row_in_place(device, f, z, y),
+    }
+}
+
+/// The gradient of the second input from that of what was added to every row: the same, or summed over the rows.
+pub(super) fn sum_to(device: &Device, gradient: &[f32], dy: &mut [f32]) {
+    if gradient.len() == dy.len() {
+        dy.copy_from_slice(gradient);
+    } else {
+        column_sums(device, gradient, dy);
+    }
+}
+
+/// The gradient of the output, which in place lies where that of the first input will.
+pub(super) fn output_gradient<'a>(dz: &'a [f32], dx: &'a Option<&mut [f32]>) -> &'a [f32] {
+    match dx {
+        Some(dx) if dz.is_empty() => dx,
+        _ => dz,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_input_is_equal_or_a_row() {
+        let x = Shape::batched(&[3, 4]);
+        for y in [x.clone(), Shape::fixed(&[3, 4]), Shape::fixed(&[4]), Shape::scalar()] {
+            assert_eq!(output_shape(&[x.clone(), y]), Ok(x.clone()));
+        }
+        for y in [Shape::batched(&[4]), Shape::fixed(&[3]), Shape::fixed(&[1, 4]), Shape::fixed(&[2, 3, 4])] {
+            let error = output_shape(&[x.clone(), y.clone()]).expect_err("not a row").to_string();
+            assert_eq!(error, format!("shape of the second input: expected [batch, 3, 4] or its last axes, got {y}"));
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Flatten: every sample becomes one row, [batch, a, b, …] → [batch, a·b·…]. A view.
+
+use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes, view};
+use crate::tensor::Shape;
+
+/// All axes but the batch become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Flatten;
+
+impl Op for Flatten {
+    fn name(&self) -> &'static str {
+        "Flatten"
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        let [x] = ShapeError::expect_inputs::<1>(inputs)?;
+        let sample = ShapeError::expect_sample(x)?;
+        Ok(Shape::batched(&[sample.iter().product()]))
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::NOTHING
+    }
+
+    fn flops(&self, _: Sizes) -> u64 {
+        0
+    }
+
+    fn is_view(&self, _: bool) -> bool {
+        true
+    }
+
+    fn in_place(&self) -> bool {
+        true
+    }
+
+    fn forward(&self, _: &Run, pass: Forward) {
+        view::forward(pass);
+    }
+
+    fn backward(&self, _: &Run, pass: Backward) {
+        view::backward(pass);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_batch_stays() {
+        assert_eq!(Flatten.output_shape(&[Shape::batched(&[3, 4, 5])]), Ok(Shape::batched(&[60])));
+        assert_eq!(Flatten.output_shape(&[Shape::batched(&[])]), Ok(Shape::batched(&[1])));
+        assert!(Flatten.output_shape(&[Shape::fixed(&[3, 4])]).is_err());
+    }
+}

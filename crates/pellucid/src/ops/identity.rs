@@ -1,0 +1,42 @@
+//! Nothing: y = x, a view.
+
+use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes, view};
+use crate::tensor::Shape;
+
+/// y = x
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Identity;
+
+impl Op for Identity {
+    fn name(&self) -> &'static str {
+        "Identity"
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        ShapeError::expect_inputs::<1>(inputs).map(|[x]| x.clone())
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::NOTHING
+    }
+
+    fn flops(&self, _: Sizes) -> u64 {
+        0
+    }
+
+    fn is_view(&self, _: bool) -> bool {
+        true
+    }
+
+    fn in_place(&self) -> bool {
+        true
+    }
+
+    fn forward(&self, _: &Run, pass: Forward) {
+        view::forward(pass);
+    }
+
+    fn backward(&self, _: &Run, pass: Backward) {
+        view::backward(pass);
+    }
+}

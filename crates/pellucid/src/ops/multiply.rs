@@ -1,0 +1,66 @@
+//! Multiplication, element by element: z = x y; ∂L/∂x = dz y, ∂L/∂y = dz x, summed over the rows where y is one row for
+//! all.
+
+use kernels::binary::{self, Mul};
+
+use super::{Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, broadcast};
+use crate::tensor::Shape;
+
+/// z = x y, where y has the shape of x or its last axes
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Multiply;
+
+impl Op for Multiply {
+    fn name(&self) -> &'static str {
+        "Mul"
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        broadcast::output_shape(inputs)
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::inputs(&[0, 1])
+    }
+
+    fn memory(&self, at: Sizes, training: bool) -> Memory {
+        // dz x of every row, before it is summed.
+        let is_row = at.input_elements(0) != at.input_elements(1);
+        Memory { backward: if training && is_row { at.output_elements() } else { 0 }, ..Memory::default() }
+    }
+
+    fn flops(&self, at: Sizes) -> u64 {
+        at.output_elements() as u64
+    }
+
+    fn in_place(&self) -> bool {
+        true
+    }
+
+    fn forward(&self, run: &Run, pass: Forward) {
+        broadcast::forward(run.device, Mul, pass);
+    }
+
+    fn backward(&self, run: &Run, mut pass: Backward) {
+        let [x, y] = [pass.inputs[0].data, pass.inputs[1].data];
+        let is_row = x.len() != y.len();
+        let [dx, dy] = &mut pass.dx[..] else { return };
+        if let Some(dy) = dy {
+            let dz = broadcast::output_gradient(pass.dy, dx);
+            if is_row {
+                let products = &mut pass.scratch[..dz.len()];
+                binary::zip(run.device, Mul, dz, x, products);
+                broadcast::sum_to(run.device, products, dy);
+            } else {
+                binary::zip(run.device, Mul, dz, x, dy);
+            }
+        }
+        let Some(dx) = dx else { return };
+        match (pass.dy.is_empty(), is_row) {
+            (false, false) => binary::zip(run.device, Mul, pass.dy, y, dx),
+            (false, true) => binary::zip_row(run.device, Mul, pass.dy, y, dx),
+            (true, false) => binary::zip_in_place(run.device, Mul, dx, y),
+            (true, true) => binary::zip_row_in_place(run.device, Mul, dx, y),
+        }
+    }
+}
