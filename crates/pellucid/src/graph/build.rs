@@ -1,11 +1,12 @@
 //! Building a graph: every op is checked against the shapes of its inputs when it is added.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Graph, Initialise, Input, Node, Parameter, Role, Source, Value, ValueId};
 use crate::ops::{MAX_INPUTS, Op, ShapeError};
-use crate::tensor::Shape;
+use crate::tensor::{Dim, InvalidShape, Shape};
 
 /// Collects inputs, parameters and nodes. Names of parameters and labels of nodes begin with the current scope.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,12 @@ pub struct BuildError {
     pub label: String,
     /// What does not fit.
     pub problem: Box<BuildProblem>,
+    /// The shape that reached the layer.
+    pub input: Option<Box<Shape>>,
+    /// What would fit, as advice: `end the branch with 'dense 64'`.
+    pub suggestion: Option<String>,
+    /// Where the layer stands in the text that it was read from, in bytes.
+    pub place: Option<Range<usize>>,
 }
 
 /// What does not fit.
@@ -48,6 +55,14 @@ pub enum BuildProblem {
         /// The name.
         name: String,
     },
+    /// The shape of a parameter.
+    #[error("{name}: {reason}")]
+    Parameter {
+        /// Name of the parameter.
+        name: String,
+        /// What is wrong with it.
+        reason: InvalidShape,
+    },
     /// What a layer says of its own settings.
     #[error("{0}")]
     Layer(String),
@@ -66,7 +81,31 @@ impl fmt::Display for Shapes<'_> {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.label.is_empty() { self.problem.fmt(f) } else { write!(f, "layer {}: {}", self.label, self.problem) }
+        if !self.label.is_empty() {
+            write!(f, "layer {}: ", self.label)?;
+        }
+        self.problem.fmt(f)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "; {suggestion}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl BuildError {
+    /// With advice.
+    pub fn suggest(mut self, suggestion: impl Into<String>) -> BuildError {
+        self.suggestion = Some(suggestion.into());
+        self
+    }
+
+    /// With the shape that reached the layer and the layer's place in a text, unless a layer inside has given its own.
+    pub fn at(mut self, input: &Shape, place: Option<Range<usize>>) -> BuildError {
+        if self.input.is_none() {
+            self.input = Some(Box::new(input.clone()));
+            self.place = place;
+        }
+        self
     }
 }
 
@@ -106,6 +145,20 @@ impl GraphBuilder {
         let value = self.value(shape, Source::Input(self.graph.inputs.len()));
         self.graph.inputs.push(Input { name: name.to_string(), value });
         Ok(value)
+    }
+
+    /// Values to be learnt, called `name` within the scope, of sizes that come from outside: they may be impossible.
+    pub fn sized_parameter(
+        &mut self,
+        name: &str,
+        sizes: &[usize],
+        role: Role,
+        init: Arc<dyn Initialise>,
+    ) -> Result<ValueId, BuildError> {
+        match Shape::new(sizes.iter().map(|&size| Dim::Fixed(size))) {
+            Ok(shape) => self.parameter(name, shape, role, init),
+            Err(reason) => Err(self.error(BuildProblem::Parameter { name: self.path(name), reason })),
+        }
     }
 
     /// Values to be learnt, called `name` within the scope. The shape has no batch.
@@ -156,7 +209,8 @@ impl GraphBuilder {
 
     /// An error of the layer in whose scope this is.
     pub fn error(&self, problem: BuildProblem) -> BuildError {
-        BuildError { label: self.scope.join("."), problem: Box::new(problem) }
+        let label = self.scope.join(".");
+        BuildError { label, problem: Box::new(problem), input: None, suggestion: None, place: None }
     }
 
     /// The finished graph, which computes `outputs`.

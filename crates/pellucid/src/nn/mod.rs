@@ -1,3 +1,16 @@
 //! Layers, initialisers and losses: they add nodes to a graph and name parameters.
 
+mod init;
+mod layer;
+mod layers;
+mod network;
 pub mod notation;
+mod sequential;
+mod table;
+
+pub use init::{Fans, Init, InitError};
+pub use layer::Layer;
+pub use layers::{ActivationWord, Dense, Repeat};
+pub use network::{BuiltNetwork, NetworkError, NetworkOptions, build};
+pub use sequential::{INPUT, Sequential};
+pub use table::{LayerTable, Lowering};

@@ -1,0 +1,154 @@
+//! From a line of notation to a graph.
+
+use std::ops::Range;
+
+use super::notation::{Item, Network, NotationError, Span};
+use super::table::{LayerTable, lower};
+use super::{Init, Sequential};
+use crate::graph::{BuildError, BuildProblem, Graph};
+use crate::tensor::{Dim, InvalidShape, Shape};
+
+/// How a line becomes a graph.
+#[derive(Clone, Debug, Default)]
+pub struct NetworkOptions {
+    /// Size of the output that the task needs; unknown by default, then any is right and `dense` needs its units.
+    pub outputs: Option<usize>,
+    /// How weights start where the line does not say.
+    pub weight_init: Init,
+    /// How biases start where the line does not say.
+    pub bias_init: Init,
+    /// The meaning of the words; [`LayerTable::standard`] by default.
+    pub table: LayerTable,
+}
+
+/// A network as layers and as a graph.
+#[derive(Clone, Debug)]
+pub struct BuiltNetwork {
+    /// The layers, sizes from the task filled in; [`Sequential::to_notation`] prints them.
+    pub layers: Sequential,
+    /// Their graph: one input called `input`, one output.
+    pub graph: Graph,
+}
+
+/// Why a line is no network for this input and this task.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// A mistake at a place in the line.
+    #[error(transparent)]
+    Notation(#[from] NotationError),
+    /// The input itself is impossible.
+    #[error("shape of the input: {0}")]
+    Input(InvalidShape),
+}
+
+impl NetworkError {
+    /// Several lines without colours: see [`NotationError::render`].
+    pub fn render(&self) -> String {
+        match self {
+            NetworkError::Notation(error) => error.render(),
+            NetworkError::Input(_) => format!("error: {self}"),
+        }
+    }
+}
+
+/// The graph of a line of notation for rows of `input_shape` (without the batch), with an output of `outputs` values a row
+/// if the task says so. See [`NetworkOptions::build`].
+///
+/// ```
+/// use pellucid::nn::{build, notation::Network};
+///
+/// let graph = build(&Network::parse("dense 128 relu -> dense")?, &[784], Some(10))?;
+/// assert_eq!(graph.shape(graph.outputs()[0]).to_string(), "[batch, 10]");
+/// let error = build(&Network::parse("dense 128 relu")?, &[784], Some(10)).unwrap_err();
+/// assert!(error.render().contains("add '-> dense 10'"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The first layer that is unknown or does not fit, with its place in the line.
+pub fn build(notation: &Network, input_shape: &[usize], outputs: Option<usize>) -> Result<Graph, NetworkError> {
+    NetworkOptions { outputs, ..NetworkOptions::default() }.build(notation, input_shape).map(|built| built.graph)
+}
+
+impl NetworkOptions {
+    /// The layers and the graph of a line of notation for rows of `input_shape`, without the batch.
+    ///
+    /// # Errors
+    /// The first layer that is unknown or does not fit, with its place in the line, the shape there and a suggestion.
+    pub fn build(&self, notation: &Network, input_shape: &[usize]) -> Result<BuiltNetwork, NetworkError> {
+        let axes = [Dim::Batch].into_iter().chain(input_shape.iter().map(|&size| Dim::Fixed(size)));
+        Shape::new(axes).map_err(NetworkError::Input)?;
+        // Errors point at a text: a network that was never text is read from its own line.
+        let printed;
+        let notation = if notation.items()[0].span() == Span::default() {
+            printed = Network::parse(&notation.to_string())?;
+            &printed
+        } else {
+            notation
+        };
+        let layers = lower(notation, self)?;
+        let graph = layers.graph(input_shape).map_err(|error| located(notation, error))?;
+        if let Some(outputs) = self.outputs {
+            check_output(notation, graph.shape(graph.outputs()[0]), outputs)?;
+        }
+        Ok(BuiltNetwork { layers, graph })
+    }
+}
+
+/// The error of a layer at its place in the line.
+fn located(notation: &Network, error: BuildError) -> NotationError {
+    let first = &notation.items()[0];
+    let span = error.place.map_or(first.span(), Span::from);
+    let message = match *error.problem {
+        BuildProblem::Op { op, reason, .. } => format!("{op}: {reason}"),
+        problem => problem.to_string(),
+    };
+    let mut pointed = first.error(span, message);
+    if let Some(input) = error.input {
+        pointed = pointed.note(format!("shape here: {input}"));
+    }
+    match error.suggestion {
+        Some(suggestion) => pointed.suggest(suggestion),
+        None => pointed,
+    }
+}
+
+/// Refuses an output that is not [batch, outputs].
+fn check_output(notation: &Network, output: &Shape, outputs: usize) -> Result<(), NotationError> {
+    if *output == Shape::batched(&[outputs]) {
+        return Ok(());
+    }
+    let all = notation.layers();
+    let last = all.last().expect("a network has a layer");
+    let sized = all.iter().rev().find(|item| item.word() == "dense");
+    let (item, advice) = match sized {
+        _ if output.rank() != 2 => (last, "put 'flatten ->' before the last layer".to_string()),
+        // A hidden layer is the last: what makes the output is missing.
+        Some(item) if is_output(item) && std::ptr::eq(*item, *last) => (item, format!("write 'dense {outputs}'")),
+        _ => (last, format!("add '-> dense {outputs}'")),
+    };
+    let message = format!("the network ends in {output}, the task needs [batch, {outputs}]");
+    Err(item.error(item.span(), message).suggest(advice))
+}
+
+/// A dense layer that can be the last: without activation, or with one that makes probabilities.
+fn is_output(item: &Item) -> bool {
+    let words = ["softmax", "log_softmax", "sigmoid", "tanh"];
+    let activation = |argument: &super::notation::Argument| match argument.value() {
+        super::notation::Value::Word(word) if argument.key().is_none() => Some(word.name().to_string()),
+        _ => None,
+    };
+    item.arguments().iter().filter_map(activation).all(|word| word == "nobias" || words.contains(&word.as_str()))
+}
+
+impl From<Span> for Range<usize> {
+    fn from(span: Span) -> Range<usize> {
+        span.start..span.end
+    }
+}
+
+impl From<Range<usize>> for Span {
+    fn from(range: Range<usize>) -> Span {
+        Span { start: range.start, end: range.end }
+    }
+}
