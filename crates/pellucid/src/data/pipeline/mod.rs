@@ -79,6 +79,19 @@ enum Role {
     Weights,
 }
 
+/// What becomes of a column.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ColumnUse<'a> {
+    /// Inputs of these names.
+    Inputs(Vec<String>),
+    /// Nothing, for this reason.
+    LeftOut(&'a str),
+    /// It is predicted.
+    Target,
+    /// It says how much a row counts.
+    Weights,
+}
+
 /// A data set made by a [`Pipeline`], with what was met on the way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transformed {
@@ -287,6 +300,19 @@ impl Pipeline {
     /// Each column of the training table, described over the training rows.
     pub fn summary(&self) -> impl Iterator<Item = &ColumnSummary> {
         self.columns.iter().map(|column| &column.summary)
+    }
+
+    /// Each column of the training table with what becomes of it.
+    pub fn columns(&self) -> impl Iterator<Item = (&ColumnSummary, ColumnUse<'_>)> {
+        self.columns.iter().map(|column| {
+            let used = match &column.role {
+                Role::Input(encoding) => ColumnUse::Inputs(encoding.names(&column.summary.name)),
+                Role::LeftOut(reason) => ColumnUse::LeftOut(reason),
+                Role::Target => ColumnUse::Target,
+                Role::Weights => ColumnUse::Weights,
+            };
+            (&column.summary, used)
+        })
     }
 
     /// Rows that were learnt from.

@@ -47,6 +47,9 @@ fn each_type_becomes_the_inputs_documented() {
     );
     let types: Vec<&str> = pipeline.summary().map(|column| column.column_type.name()).collect();
     assert_eq!(types, ["number", "category", "boolean", "date", "number"]);
+    let used: Vec<ColumnUse<'_>> = pipeline.columns().map(|(_, used)| used).collect();
+    assert_eq!(used[0], ColumnUse::Inputs(vec!["size".to_string(), "size missing".to_string()]));
+    assert_eq!(used[4], ColumnUse::Target);
     let transformed = pipeline.transform(&table, &[1, 2, 3]).expect("transforms");
     // size: 1, 5, 3 have mean 3, standard deviation sqrt(8/3), median 3; day: 1 … 4 have mean 2.5, sqrt(1.25).
     let size = (2.0 / (8.0f64 / 3.0).sqrt()) as f32;

@@ -1,5 +1,6 @@
 //! Tables of text: CSV and TSV files, plain or gzipped, as trimmed cells with the line that each row came from.
 
+mod blocks;
 mod date;
 mod dialect;
 mod error;
@@ -10,6 +11,7 @@ mod value;
 use std::io::Read;
 use std::path::Path;
 
+pub use blocks::Blocks;
 pub use date::{Date, DateFormat, parse_date};
 pub use error::TableError;
 pub use value::{parse_boolean, parse_number};
@@ -81,6 +83,10 @@ impl Table {
     }
 
     fn from_bytes(name: String, bytes: &[u8], options: &TableOptions) -> Result<Table, TableError> {
+        Table::from_piece(name, bytes, options, Piece { first_line: 1, columns: None })
+    }
+
+    fn from_piece(name: String, bytes: &[u8], options: &TableOptions, piece: Piece) -> Result<Table, TableError> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(TableError::Empty { name });
         }
@@ -91,9 +97,11 @@ impl Table {
             Some(delimiter) => (delimiter, dialect::detect_fields(bytes, delimiter)),
             None => dialect::detect_delimiter(bytes),
         };
+        let columns = piece.columns.unwrap_or(columns);
         if let Err(error) = std::str::from_utf8(bytes) {
             let at = error.valid_up_to();
             let (line, column) = text::place(bytes, delimiter, at);
+            let line = piece.first_line + line - 1;
             return Err(TableError::Utf8 { name, line, column, byte: bytes[at] });
         }
         let mut table = Table {
@@ -112,20 +120,20 @@ impl Table {
             table.marker_starts[marker as usize] = true;
         }
         table.names = (1..=columns).map(|column| format!("column{column}")).collect();
-        table.read_rows(&text::tidy(bytes, delimiter))?;
+        table.read_rows(&text::tidy(bytes, delimiter), piece.first_line)?;
         table.settle_header(options)?;
         Ok(table)
     }
 
-    /// Fills cells and lines from `bytes`, which are valid UTF-8 and tidy.
-    fn read_rows(&mut self, bytes: &[u8]) -> Result<(), TableError> {
+    /// Fills cells and lines from `bytes`, which are valid UTF-8 and tidy; they begin on `first_line` of the file.
+    fn read_rows(&mut self, bytes: &[u8], first_line: usize) -> Result<(), TableError> {
         let columns = self.columns();
         let mut reader = parser(self.delimiter).from_reader(bytes);
         let mut record = csv::ByteRecord::new();
         let mut cells: Vec<u8> = Vec::with_capacity(bytes.len());
         // A first line of another length may be one of counts; what it is shows at the end.
         let mut odd_first: Option<(usize, Vec<String>, TableError)> = None;
-        let (mut line, mut counted_to, mut last_start) = (1, 0, 0);
+        let (mut line, mut counted_to, mut last_start) = (first_line, 0, 0);
         loop {
             let position = reader.position().byte() as usize;
             // Reading from memory, with any number of fields and no text decoding, cannot fail.
@@ -353,6 +361,14 @@ impl Table {
     pub fn line(&self, row: usize) -> usize {
         self.lines[row] as usize
     }
+}
+
+/// Where a piece of a file stands, and what is known of its rows from the pieces before.
+#[derive(Clone, Copy)]
+struct Piece {
+    first_line: usize,
+    /// Number of columns; the usual one of the first lines if not known.
+    columns: Option<usize>,
 }
 
 /// The parser of all reading here: any number of fields, no header of its own.

@@ -9,10 +9,12 @@ use flate2::read::MultiGzDecoder;
 use super::TableError;
 
 /// Positions in the text are 32 bits wide.
-const LIMIT: u64 = u32::MAX as u64;
+pub(super) const LIMIT: u64 = u32::MAX as u64;
+/// How gzipped data begins.
+pub(super) const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// The bytes of the file at `path`.
-pub(super) fn read_path(path: &Path) -> Result<Vec<u8>, TableError> {
+/// The file at `path`, opened, and how many bytes to expect.
+pub(super) fn open(path: &Path) -> Result<(File, usize), TableError> {
     let name = path.display().to_string();
     let open = || {
         let file = File::open(path)?;
@@ -25,7 +27,13 @@ pub(super) fn read_path(path: &Path) -> Result<Vec<u8>, TableError> {
     }
     // Room for the whole file at once, but never more than a damaged length could make it.
     let room = metadata.len().min(1 << 28) as usize;
-    read(&name, file, room)
+    Ok((file, room))
+}
+
+/// The bytes of the file at `path`.
+pub(super) fn read_path(path: &Path) -> Result<Vec<u8>, TableError> {
+    let (file, room) = open(path)?;
+    read(&path.display().to_string(), file, room)
 }
 
 /// The bytes that `reader` gives; `room` is how many are expected.
@@ -35,7 +43,7 @@ pub(super) fn read(name: &str, reader: impl Read, room: usize) -> Result<Vec<u8>
         .take(LIMIT + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| TableError::Io { name: name.to_string(), source })?;
-    if bytes.starts_with(&[0x1f, 0x8b]) {
+    if bytes.starts_with(&GZIP) {
         let mut text = Vec::with_capacity(bytes.len() * 4);
         MultiGzDecoder::new(bytes.as_slice())
             .take(LIMIT + 1)
@@ -46,13 +54,19 @@ pub(super) fn read(name: &str, reader: impl Read, room: usize) -> Result<Vec<u8>
     if bytes.len() as u64 > LIMIT {
         return Err(TableError::TooLarge { name: name.to_string(), limit: LIMIT });
     }
+    check_start(name, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Takes off a byte-order mark, and refuses what is no text.
+pub(super) fn check_start(name: &str, bytes: &mut Vec<u8>) -> Result<(), TableError> {
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         bytes.drain(..3);
     }
-    if let Some(what) = binary_kind(&bytes) {
-        return Err(TableError::Binary { name: name.to_string(), what });
+    match binary_kind(bytes) {
+        Some(what) => Err(TableError::Binary { name: name.to_string(), what }),
+        None => Ok(()),
     }
-    Ok(bytes)
 }
 
 /// What the bytes look like, where it is not text.

@@ -103,6 +103,23 @@ pub(super) fn place(bytes: &[u8], delimiter: u8, at: usize) -> (usize, usize) {
     (line, column)
 }
 
+/// Length of the whole lines at the beginning of `bytes`: up to and with the last line end that no quotes hold.
+pub(super) fn whole_lines(bytes: &[u8], delimiter: u8) -> usize {
+    let mut walk = Walk::new(delimiter);
+    let mut whole = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        // Blanks before a quote are no part of the field; see `tidy`.
+        if walk.start && byte == b' ' {
+            continue;
+        }
+        walk.step(byte);
+        if byte == b'\n' && !walk.inside() {
+            whole = at + 1;
+        }
+    }
+    whole
+}
+
 /// Where the quote stands that is still open at the end of `record`, the last one of a file: byte within the record.
 pub(super) fn open_quote(record: &[u8], delimiter: u8) -> Option<usize> {
     let mut walk = Walk::new(delimiter);
@@ -129,6 +146,15 @@ mod tests {
         check("a, b , c\n", b',', "a, b , c\n");
         check("1,  \"a,  b\",2\n \"x\"\" , \" , 3", b',', "1,\"a,  b\",2\n\"x\"\" , \" ,3");
         check(" 1.0   2\t 3  \r\n 4 \"a  b\" 6 ", b' ', "1.0 2 3\r\n4 \"a  b\" 6");
+    }
+
+    #[test]
+    fn lines_are_whole_where_no_quotes_hold_their_end() {
+        for (text, whole) in
+            [("a,b\nc", 4), ("a, \"b\nc\nd", 0), ("a,\"b\nc\"\n\"\"\n\"x\n", 11), ("a\"\nb\n", 5), ("", 0)]
+        {
+            assert_eq!(whole_lines(text.as_bytes(), b','), whole, "{text:?}");
+        }
     }
 
     #[test]
