@@ -3,6 +3,7 @@
 mod init;
 mod layer;
 mod layers;
+mod loss;
 mod network;
 pub mod notation;
 mod sequential;
@@ -11,6 +12,7 @@ mod table;
 pub use init::{Fans, Init, InitError};
 pub use layer::Layer;
 pub use layers::{ActivationWord, Dense, Repeat};
+pub use loss::{Link, Loss, LossError, LossLayer, OutputMismatch};
 pub use network::{BuiltNetwork, NetworkError, NetworkOptions, build};
 pub use sequential::{INPUT, Sequential};
 pub use table::{LayerTable, Lowering};

@@ -18,6 +18,7 @@ mod hard_swish;
 mod identity;
 mod leaky_relu;
 mod log_softmax;
+pub mod loss;
 mod mean;
 mod mish;
 mod multiply;

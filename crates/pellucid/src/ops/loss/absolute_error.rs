@@ -1,0 +1,50 @@
+//! Absolute error of prediction p and target t: l = |p - t|, ∂l/∂p = the sign of p - t, 0 at p = t.
+//!
+//! Minimising it estimates the median of the target, so outliers weigh no more than others: Laplace, 1774; Boscovich, 1757.
+
+use kernels::pairwise::Pairwise;
+use kernels::simd::Simd;
+
+use super::ElementLoss;
+
+/// l = |p - t|
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct AbsoluteError {}
+
+impl Pairwise for AbsoluteError {
+    #[inline(always)]
+    fn value<S: Simd>(self, s: S, p: S::Float, t: S::Float) -> S::Float {
+        s.abs(s.sub(p, t))
+    }
+
+    #[inline(always)]
+    fn derivative<S: Simd>(self, s: S, p: S::Float, t: S::Float) -> S::Float {
+        let (d, zero) = (s.sub(p, t), s.splat(0.0));
+        // What is neither above nor below zero is zero or NaN.
+        s.select(s.lt(zero, d), s.splat(1.0), s.select(s.lt(d, zero), s.splat(-1.0), d))
+    }
+}
+
+impl ElementLoss for AbsoluteError {
+    const NAME: &'static str = "AbsoluteErrorLoss";
+    const FLOPS: u64 = 2;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Elementwise;
+    use super::super::tests::{check, evaluate, pairs};
+    use super::*;
+
+    #[test]
+    fn formula_and_derivative() {
+        check(AbsoluteError {}, |p, t| (p - t).abs(), &pairs());
+    }
+
+    #[test]
+    fn the_slope_at_the_kink_is_zero_and_that_of_nan_is_nan() {
+        let op = Elementwise::from(AbsoluteError {});
+        let (_, gradient) = evaluate(&op, &[2], [&[1.0, f32::NAN], &[1.0, 1.0]], None, 1.0);
+        assert!(gradient[0] == 0.0 && gradient[1].is_nan());
+    }
+}

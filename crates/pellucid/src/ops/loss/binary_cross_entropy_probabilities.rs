@@ -1,0 +1,67 @@
+//! Binary cross-entropy of a probability p and a target t from 0 to 1:
+//! l = -(t log p + (1 - t) log(1 - p)), ∂l/∂p = (p - t) / (p (1 - p)).
+//!
+//! As in PyTorch, a logarithm is at least -100 and p (1 - p) at least 10⁻¹². From logits
+//! ([`super::BinaryCrossEntropy`]) nothing of the kind is needed: prefer that.
+
+use kernels::math::{log, log1p};
+use kernels::pairwise::Pairwise;
+use kernels::simd::Simd;
+
+use super::ElementLoss;
+
+/// The least value of a logarithm.
+pub(super) const LEAST_LOG: f32 = -100.0;
+/// The least value of what the gradient is divided by.
+pub(super) const LEAST_DIVISOR: f32 = 1e-12;
+
+/// From probabilities, the output of a sigmoid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct BinaryCrossEntropyProbabilities {}
+
+impl Pairwise for BinaryCrossEntropyProbabilities {
+    #[inline(always)]
+    fn value<S: Simd>(self, s: S, p: S::Float, t: S::Float) -> S::Float {
+        let least = s.splat(LEAST_LOG);
+        // With a NaN, `max` gives its second operand.
+        let yes = s.max(least, log(s, p));
+        let no = s.max(least, log1p(s, s.neg(p)));
+        s.neg(s.fma(t, yes, s.mul(s.sub(s.splat(1.0), t), no)))
+    }
+
+    #[inline(always)]
+    fn derivative<S: Simd>(self, s: S, p: S::Float, t: S::Float) -> S::Float {
+        let divisor = s.mul(p, s.sub(s.splat(1.0), p));
+        s.div(s.sub(p, t), s.max(s.splat(LEAST_DIVISOR), divisor))
+    }
+}
+
+impl ElementLoss for BinaryCrossEntropyProbabilities {
+    const NAME: &'static str = "BinaryCrossEntropyLoss";
+    const FLOPS: u64 = 35;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Elementwise;
+    use super::super::tests::{check, evaluate, pairs_with_probabilities};
+    use super::*;
+
+    #[test]
+    fn formula_and_derivative() {
+        let mut pairs = pairs_with_probabilities();
+        pairs.iter_mut().for_each(|pair| pair.0 = (pair.0 + 4.0) / 9.0);
+        let definition = |p: f64, t: f64| -(t * libm::log(p) + (1.0 - t) * libm::log(1.0 - p));
+        check(BinaryCrossEntropyProbabilities {}, definition, &pairs);
+    }
+
+    #[test]
+    fn certainty_costs_nothing_when_right_and_a_hundred_when_wrong() {
+        let op = Elementwise::from(BinaryCrossEntropyProbabilities {});
+        for (p, t, loss, slope) in
+            [(0.0, 0.0, 0.0, 0.0), (1.0, 1.0, 0.0, 0.0), (0.0, 1.0, 100.0, -1e12), (1.0, 0.0, 100.0, 1e12)]
+        {
+            assert_eq!(evaluate(&op, &[1, 1], [&[p], &[t]], None, 1.0), (loss, vec![slope]), "{p} {t}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Element-wise losses: a formula of one prediction and its target makes an op.
+
+use std::fmt::Debug;
+
+use kernels::pairwise::{self, Pairwise, RowWeights};
+use serde::{Deserialize, Serialize};
+
+use super::{Reduction, divided, expect_row_weights, rows_or_weights, split_inputs};
+use crate::ops::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes, attributes_of};
+use crate::tensor::{Dim, Shape, Tensor};
+
+/// A loss of one prediction and its target, with a name; an [`Elementwise`] of one is an [`Op`].
+pub trait ElementLoss: Pairwise + Debug + Default + Serialize + 'static {
+    /// A name in the style of ONNX.
+    const NAME: &'static str;
+
+    /// Floating-point operations for one value, about.
+    const FLOPS: u64;
+
+    /// The reduction where none is given.
+    const REDUCTION: Reduction = Reduction::Mean;
+
+    /// Refuses settings outside their range.
+    fn check(&self) -> Result<(), ShapeError> {
+        Ok(())
+    }
+}
+
+/// An element-wise loss: prediction of any shape, target of the same shape (for a prediction with a last axis of 1 that
+/// axis may be missing), row weights for the first axis.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "F: ElementLoss + Deserialize<'de>"))]
+pub struct Elementwise<F> {
+    /// Settings of the formula.
+    #[serde(flatten)]
+    pub formula: F,
+    /// How the losses of the values become one.
+    #[serde(default = "default_reduction::<F>")]
+    pub reduction: Reduction,
+}
+
+fn default_reduction<F: ElementLoss>() -> Reduction {
+    F::REDUCTION
+}
+
+impl<F: ElementLoss> Default for Elementwise<F> {
+    fn default() -> Elementwise<F> {
+        Elementwise::from(F::default())
+    }
+}
+
+impl<F: ElementLoss> From<F> for Elementwise<F> {
+    fn from(formula: F) -> Elementwise<F> {
+        Elementwise { formula, reduction: F::REDUCTION }
+    }
+}
+
+impl<F: ElementLoss> Elementwise<F> {
+    /// What the sum of the weighted losses is divided by.
+    fn divisor(&self, run: &Run, inputs: &[Tensor]) -> f32 {
+        let prediction = &inputs[0];
+        let rows = || rows_or_weights(run.device, prediction, inputs.get(2).map(|weights| weights.data));
+        match self.reduction {
+            Reduction::Sum => 1.0,
+            Reduction::BatchMean => rows(),
+            Reduction::Mean => rows() * prediction.dims.iter().skip(1).product::<usize>() as f32,
+        }
+    }
+}
+
+fn row_weights<'a>(inputs: &[Tensor<'a>]) -> Option<RowWeights<'a>> {
+    let weights = inputs.get(2)?.data;
+    Some(RowWeights { weights, row_len: inputs[0].dims.iter().skip(1).product() })
+}
+
+impl<F: ElementLoss> Op for Elementwise<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn attributes(&self) -> Attributes {
+        attributes_of(self)
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        self.formula.check()?;
+        let (prediction, target, weights) = split_inputs(inputs)?;
+        // The values lie in the same order with an axis of 1 and without.
+        let is_column = prediction.axes().split_last() == Some((&Dim::Fixed(1), target.axes()));
+        if target != prediction && !is_column {
+            return Err(ShapeError::size("shape of the target (that of the prediction)", prediction, target));
+        }
+        expect_row_weights(prediction, weights)?;
+        Ok(Shape::scalar())
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::inputs(&[0, 1, 2])
+    }
+
+    fn differentiable(&self, index: usize) -> bool {
+        index == 0
+    }
+
+    fn flops(&self, sizes: Sizes) -> u64 {
+        F::FLOPS * sizes.input_elements(0) as u64
+    }
+
+    fn forward(&self, run: &Run, pass: Forward) {
+        let [prediction, target] = [pass.inputs[0].data, pass.inputs[1].data];
+        let total = pairwise::total(run.device, self.formula, prediction, target, row_weights(pass.inputs));
+        pass.output[0] = divided(total, self.divisor(run, pass.inputs));
+    }
+
+    fn backward(&self, run: &Run, mut pass: Backward) {
+        let [prediction, target] = [pass.inputs[0].data, pass.inputs[1].data];
+        let Some(dx) = &mut pass.dx[0] else { return };
+        let factor = divided(pass.dy[0], self.divisor(run, pass.inputs));
+        pairwise::backward(run.device, self.formula, prediction, target, row_weights(pass.inputs), factor, dx);
+    }
+}
