@@ -1,6 +1,8 @@
 //! A right matrix that is packed once and used often: inference, where weights do not change.
 
-use super::{LaneSource, Matrix, Product, Strided, pack_panels};
+use super::Matrix;
+use super::pack::pack_panels;
+use super::product::{LaneSource, Product, Strided};
 use crate::buffer::Buffer;
 use crate::device::Device;
 use crate::epilogue::InPlace;

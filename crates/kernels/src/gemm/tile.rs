@@ -4,6 +4,10 @@
 //! one *row* of the tile each; the values of the other lie in vectors of sixteen *lanes*. A tile of R rows and V
 //! vectors needs R·V accumulators, and does R·V multiply-adds for R broadcasts and V loads.
 
+use std::mem::MaybeUninit;
+
+use super::pack::Pack;
+use super::product::{Strided, even_depth};
 use crate::simd::{Kernel, LANES, Simd};
 
 /// The operand that is broadcast: row r, depth k is at `data + r·row + k·depth`.
@@ -31,38 +35,71 @@ pub(super) struct Target {
 }
 
 /// Most rows of a tile.
-pub(super) const MAX_ROWS: usize = 12;
+const MAX_ROWS: usize = 12;
 /// The largest tile: twelve rows of two vectors; one row of eight vectors is smaller.
 const MAX_TILE: usize = MAX_ROWS * 2 * LANES;
 
-/// Rows of the next tile, when `left` rows are left: the tile of the instruction set, then smaller ones.
-#[inline(always)]
-pub(super) fn rows_step(tile_rows: usize, left: usize) -> usize {
-    match left {
-        _ if left >= tile_rows => tile_rows,
-        8.. => 8,
-        6.. => 6,
-        4.. => 4,
-        2.. => 2,
-        _ => 1,
+/// The tiles that some rows are cut into: as few as possible, and as equal as possible, because a tile of few rows keeps
+/// the arithmetic less busy.
+#[derive(Clone, Copy)]
+pub(super) struct RowTiles {
+    pub count: usize,
+    least: usize,
+    larger: usize,
+}
+
+impl RowTiles {
+    #[inline(always)]
+    pub fn new(tile_rows: usize, rows: usize) -> RowTiles {
+        let count = rows.div_ceil(tile_rows);
+        if count <= 1 {
+            return RowTiles { count, least: rows, larger: 0 };
+        }
+        RowTiles { count, least: rows / count, larger: rows % count }
+    }
+
+    /// First row and number of rows of tile `i`.
+    #[inline(always)]
+    pub fn get(self, i: usize) -> (usize, usize) {
+        (i * self.least + i.min(self.larger), self.least + usize::from(i < self.larger))
     }
 }
 
-/// Vectors of the next tile, when it has `rows` rows and `left` vectors are left. Few rows take more vectors: four
-/// chains of multiply-adds at least are needed to hide its latency.
+/// Vectors of a tile with `rows` rows. Few rows take more vectors: eight chains of multiply-adds hide their latency.
 #[inline(always)]
-fn vectors_step<S: Simd>(rows: usize, left: usize) -> usize {
-    let most = match rows {
+fn tile_vectors<S: Simd>(rows: usize) -> usize {
+    match rows {
         1 => 8,
-        2 => 4,
+        2 | 3 => 4,
         _ => S::TILE_VECTORS,
-    };
+    }
+}
+
+/// Vectors of the next tile, when it may have `most` and `left` are left.
+#[inline(always)]
+fn vectors_step(most: usize, left: usize) -> usize {
     match most.min(left) {
         8.. => 8,
         4.. => 4,
         2.. => 2,
         _ => 1,
     }
+}
+
+/// Rows of a tile that share a pointer: as many as one address computation can tell apart.
+const GROUP: usize = 3;
+
+/// The same pointer, but the compiler cannot see that.
+#[inline(always)]
+fn opaque(pointer: *const f32) -> *const f32 {
+    #[allow(unused_mut)]
+    let mut pointer = pointer;
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: no instruction at all.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) pointer, options(pure, readonly, nostack, preserves_flags))
+    };
+    pointer
 }
 
 /// Adds `k` products to a tile: row r begins at `c + r·c_row`. It starts from what is there if `resume`, else from 0.
@@ -89,8 +126,14 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
             }
         }
     }
+    // Each group of rows has its own pointer, and the compiler may not know how they are related: it would compute each
+    // address from the one before, a chain that takes longer than the arithmetic.
+    let mut groups = [rows.data; MAX_ROWS.div_ceil(GROUP)];
+    for g in 1..R.div_ceil(GROUP) {
+        groups[g] = opaque(rows.data.wrapping_add(g * GROUP * rows.row));
+    }
     // The pointers run past the end after the last depth, hence the wrapping additions.
-    let (mut x, mut y) = (rows.data, lanes.data);
+    let mut y = lanes.data;
     for _ in 0..k {
         let mut vectors = [s.splat(0.0); V];
         for v in 0..V {
@@ -99,12 +142,14 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
         }
         for r in 0..R {
             // SAFETY: the caller's promise, at a depth below `k`.
-            let value = s.splat(unsafe { *x.add(r * rows.row) });
+            let value = s.splat(unsafe { *groups[r / GROUP].add(r % GROUP * rows.row) });
             for v in 0..V {
                 sums[r][v] = s.fma(value, vectors[v], sums[r][v]);
             }
         }
-        x = x.wrapping_add(rows.depth);
+        for g in 0..R.div_ceil(GROUP) {
+            groups[g] = groups[g].wrapping_add(rows.depth);
+        }
         y = y.wrapping_add(lanes.depth);
     }
     for r in 0..R {
@@ -116,92 +161,204 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// A rectangle of the result over one range of k: `rows` × `lanes` values, tile after tile.
+/// Values of a strip that a block packs: 64 KiB, on the stack of the thread that computes the block.
+pub(super) const STRIP: usize = 1 << 14;
+
+/// Where a block packs strips.
+#[repr(align(64))]
+pub(super) struct StripBuffer(pub [MaybeUninit<f32>; STRIP]);
+
+/// A rectangle of the result over a range of k: `rows` × `lanes` values.
+///
+/// Block of k after block of k, it goes along the rows, tile after tile: the rows of a tile stay in the first cache, the
+/// lanes come from the second. Lanes that have to be packed first are taken strip by strip instead (some vectors wide).
 #[derive(Clone, Copy)]
-pub(super) struct Block {
+pub(super) struct Block<'a> {
     pub k: usize,
+    /// Most depth of a block of k.
+    pub depth: usize,
     pub rows: usize,
     pub lanes: usize,
-    pub row_operand: RowOperand,
-    pub lane_operand: Lanes,
-    /// The last vector, when the lanes end within it and the operand is not packed: reading it whole would leave the
-    /// matrix.
-    pub last_lanes: Option<Lanes>,
+    pub row_operand: Rows,
+    pub lane_operand: LaneOperand<'a>,
     pub c: Target,
     /// The sums go on from what is in the result.
     pub resume: bool,
+    /// [`STRIP`] values for the use of this block alone, if it [packs](Block::packs).
+    pub strip: *mut f32,
 }
 
-/// How the row operand of a block is laid out.
+/// How the lane operand of a block is laid out.
 #[derive(Clone, Copy)]
-pub(super) enum RowOperand {
-    /// In place, with any strides.
-    Plain(Rows),
-    /// Panels of the tiles' rows (see [`rows_step`]), the panel of row i at `data + i·panel_depth`.
-    Packed { data: *const f32, panel_depth: usize },
+pub(super) enum LaneOperand<'a> {
+    /// Panels of sixteen lanes, `panel` values apart.
+    Panels { data: *const f32, panel: usize },
+    /// In place, lane beside lane.
+    InPlace(Strided<'a>),
+    /// With any strides, to be packed strip by strip.
+    Pack(Strided<'a>),
 }
 
-impl Block {
+impl Block<'_> {
+    /// Does it need a strip buffer? If the lanes are not packed, a vector at their end cannot be read whole.
+    pub fn packs(&self) -> bool {
+        match self.lane_operand {
+            LaneOperand::Panels { .. } => false,
+            LaneOperand::InPlace(_) => !self.lanes.is_multiple_of(LANES),
+            LaneOperand::Pack(_) => true,
+        }
+    }
+
     /// Computes the block.
     ///
     /// # Safety
-    /// The operands must hold `rows` rows and `lanes` lanes (whole vectors, but for the last when `last_lanes` has it)
-    /// at depths below `k`; the result must be valid for them, and nobody else may use it meanwhile.
+    /// The operands must hold `rows` rows and `lanes` lanes (panels whole vectors) at depths below `k`; the result must
+    /// be valid for them, and nobody else may use it meanwhile; the strip buffer as it says.
     #[inline(always)]
     unsafe fn compute<S: Simd>(self, s: S) {
         let mut buffer = [0.0; MAX_TILE];
         let vectors = self.lanes.div_ceil(LANES);
-        let whole = if self.last_lanes.is_some() { vectors - 1 } else { vectors };
-        let mut row = 0;
-        while row < self.rows {
-            let r = rows_step(S::TILE_ROWS, self.rows - row);
-            // SAFETY: here and below, rows and vectors are fewer than the caller promised.
-            let rows = unsafe {
-                match self.row_operand {
-                    RowOperand::Plain(rows) => Rows { data: rows.data.add(row * rows.row), ..rows },
-                    RowOperand::Packed { data, panel_depth } => {
-                        Rows { data: data.add(row * panel_depth), row: 1, depth: r }
-                    }
-                }
-            };
-            let mut vector = 0;
-            while vector < vectors {
-                let (v, lanes) = match self.last_lanes {
-                    Some(last) if vector == whole => (1, last),
-                    _ => {
-                        // SAFETY: as above.
-                        let data = unsafe { self.lane_operand.data.add(vector * self.lane_operand.vector) };
-                        (vectors_step::<S>(r, whole - vector), Lanes { data, ..self.lane_operand })
-                    }
-                };
-                let width = (v * LANES).min(self.lanes - vector * LANES);
-                // SAFETY: as above.
-                unsafe {
-                    let data = self.c.data.add(row * self.c.row + vector * LANES * self.c.lane);
-                    let c = Target { data, ..self.c };
-                    if c.lane == 1 && width == v * LANES {
-                        any_tile(s, (r, v), self.k, rows, lanes, c, self.resume);
-                    } else {
-                        let local = Target { data: buffer.as_mut_ptr(), row: v * LANES, lane: 1 };
-                        if self.resume {
-                            copy_in(c, local, r, width);
+        let most_vectors = tile_vectors::<S>(self.rows.div_ceil(self.rows.div_ceil(S::TILE_ROWS)));
+        let mut most_depth = self.depth;
+        match self.lane_operand {
+            LaneOperand::Pack(_) => most_depth = most_depth.min(STRIP / (LANES * most_vectors)),
+            _ if self.packs() => most_depth = most_depth.min(STRIP / LANES),
+            _ => (),
+        }
+        let depth = even_depth(self.k, most_depth);
+        let tiles = RowTiles::new(S::TILE_ROWS, self.rows);
+        let mut from = 0;
+        loop {
+            let k = depth.min(self.k - from);
+            let part = Part { block: self, from, k, resume: self.resume || from > 0 };
+            // SAFETY: the caller's promise.
+            unsafe {
+                if let LaneOperand::Pack(_) = self.lane_operand {
+                    let mut vector = 0;
+                    while vector < vectors {
+                        let (v, lanes) = part.lanes(s, vector, most_vectors);
+                        for i in 0..tiles.count {
+                            part.tile(s, tiles.get(i), (vector, v), lanes, &mut buffer);
                         }
-                        any_tile(s, (r, v), self.k, rows, lanes, local, self.resume);
-                        copy_out(s, local, c, r, width);
+                        vector += v;
+                    }
+                } else {
+                    for i in 0..tiles.count {
+                        let mut vector = 0;
+                        while vector < vectors {
+                            let (v, lanes) = part.lanes(s, vector, most_vectors);
+                            part.tile(s, tiles.get(i), (vector, v), lanes, &mut buffer);
+                            vector += v;
+                        }
                     }
                 }
-                vector += v;
             }
-            row += r;
+            from += k;
+            if from >= self.k {
+                break;
+            }
         }
     }
 }
 
-impl Kernel for Block {
+/// A block over one range of k: `k` depths from `from`.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    block: Block<'a>,
+    from: usize,
+    k: usize,
+    resume: bool,
+}
+
+impl Part<'_> {
+    /// The lanes from `vector` on, at most `most` vectors of them, and how many there are; packed now if need be.
+    ///
+    /// # Safety
+    /// As for [`Block::compute`].
+    #[inline(always)]
+    unsafe fn lanes<S: Simd>(&self, s: S, vector: usize, most: usize) -> (usize, Lanes) {
+        let &Part { block, from, k, .. } = self;
+        let (vectors, whole) = (block.lanes.div_ceil(LANES), block.lanes / LANES);
+        let v = vectors_step(most, vectors - vector);
+        match block.lane_operand {
+            LaneOperand::Panels { data, panel } => {
+                let data = data.wrapping_add(vector * panel + from * LANES);
+                (v, Lanes { data, vector: panel, depth: LANES })
+            }
+            LaneOperand::InPlace(lanes) if vector < whole => {
+                let v = vectors_step(most, whole - vector);
+                (v, Lanes { data: lanes.at(vector * LANES, from).as_ptr(), vector: LANES, depth: lanes.depth })
+            }
+            LaneOperand::InPlace(lanes) | LaneOperand::Pack(lanes) => {
+                let width = v * LANES;
+                // SAFETY: the strip buffer is ours, and large enough for these vectors and depths.
+                let target = unsafe { std::slice::from_raw_parts_mut(block.strip, width * k) };
+                pack_strip(s, lanes.from(vector * LANES, from), block.lanes - vector * LANES, k, v, target);
+                (v, Lanes { data: block.strip, vector: LANES, depth: width })
+            }
+        }
+    }
+
+    /// The tile of `r` rows from `row` and `v` vectors from `vector`.
+    ///
+    /// # Safety
+    /// As for [`Block::compute`].
+    #[inline(always)]
+    unsafe fn tile<S: Simd>(
+        &self,
+        s: S,
+        (row, r): (usize, usize),
+        (vector, v): (usize, usize),
+        lanes: Lanes,
+        buffer: &mut [f32; MAX_TILE],
+    ) {
+        let &Part { block, from, k, resume } = self;
+        let width = (v * LANES).min(block.lanes - vector * LANES);
+        // SAFETY: rows and vectors are fewer than the caller promised.
+        unsafe {
+            let rows = block.row_operand;
+            let rows = Rows { data: rows.data.add(row * rows.row + from * rows.depth), ..rows };
+            let data = block.c.data.add(row * block.c.row + vector * LANES * block.c.lane);
+            let c = Target { data, ..block.c };
+            if c.lane == 1 && width == v * LANES {
+                any_tile(s, (r, v), k, rows, lanes, c, resume);
+            } else {
+                let local = Target { data: buffer.as_mut_ptr(), row: v * LANES, lane: 1 };
+                if resume {
+                    copy_in(c, local, r, width);
+                }
+                any_tile(s, (r, v), k, rows, lanes, local, resume);
+                copy_out(s, local, c, r, width);
+            }
+        }
+    }
+}
+
+/// Packs up to `vectors` vectors of `lanes`, of which there are `left`, over `k` depths: vector beside vector.
+#[inline(always)]
+fn pack_strip<S: Simd>(s: S, lanes: Strided, left: usize, k: usize, vectors: usize, target: &mut [f32]) {
+    let stride = vectors * LANES;
+    for vector in 0..vectors {
+        let lane = vector * LANES;
+        let pack = Pack {
+            source: lanes.at(lane, 0),
+            lane: lanes.along,
+            depth: lanes.depth,
+            lanes: LANES.min(left - lane),
+            k,
+            target: &mut target[(lane).min(k * stride)..],
+            width: LANES,
+            stride,
+        };
+        pack.run(s);
+    }
+}
+
+impl Kernel for Block<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        // SAFETY: whoever makes a block keeps the promises of `compute`; blocks are made in the parent module only.
+        // SAFETY: whoever makes a block keeps the promises of `compute`; blocks are made in the product module only.
         unsafe { self.compute(s) }
     }
 }
@@ -212,28 +369,30 @@ impl Kernel for Block {
 /// As for [`tile`].
 #[inline(always)]
 unsafe fn any_tile<S: Simd>(s: S, shape: (usize, usize), k: usize, x: Rows, y: Lanes, c: Target, resume: bool) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match shape {
-            // Only the instruction sets that have such tiles compile them.
-            (12, 2) if S::TILE_ROWS >= 12 => tile::<S, 12, 2>(s, k, x, y, c, resume),
-            (12, 1) if S::TILE_ROWS >= 12 => tile::<S, 12, 1>(s, k, x, y, c, resume),
-            (8, 2) if S::TILE_ROWS >= 8 => tile::<S, 8, 2>(s, k, x, y, c, resume),
-            (8, 1) if S::TILE_ROWS >= 8 => tile::<S, 8, 1>(s, k, x, y, c, resume),
-            (6, 2) if S::TILE_VECTORS >= 2 => tile::<S, 6, 2>(s, k, x, y, c, resume),
-            (6, 1) => tile::<S, 6, 1>(s, k, x, y, c, resume),
-            (4, 2) if S::TILE_VECTORS >= 2 => tile::<S, 4, 2>(s, k, x, y, c, resume),
-            (4, 1) => tile::<S, 4, 1>(s, k, x, y, c, resume),
-            (2, 4) => tile::<S, 2, 4>(s, k, x, y, c, resume),
-            (2, 2) => tile::<S, 2, 2>(s, k, x, y, c, resume),
-            (2, 1) => tile::<S, 2, 1>(s, k, x, y, c, resume),
-            (1, 8) => tile::<S, 1, 8>(s, k, x, y, c, resume),
-            (1, 4) => tile::<S, 1, 4>(s, k, x, y, c, resume),
-            (1, 2) => tile::<S, 1, 2>(s, k, x, y, c, resume),
-            (1, 1) => tile::<S, 1, 1>(s, k, x, y, c, resume),
-            _ => unreachable!("no tile has this shape"),
-        }
+    // Only the instruction sets that have such tiles compile them.
+    macro_rules! shapes {
+        ($(($r:literal, $v:literal) $(if $has:expr)?),* $(,)?) => {
+            match shape {
+                // SAFETY: the caller's promise.
+                $(($r, $v) $(if $has)? => unsafe { tile::<S, $r, $v>(s, k, x, y, c, resume) },)*
+                _ => unreachable!("no tile has this shape"),
+            }
+        };
     }
+    shapes!(
+        (12, 2) if S::TILE_ROWS >= 12, (12, 1) if S::TILE_ROWS >= 12,
+        (11, 2) if S::TILE_ROWS >= 12, (11, 1) if S::TILE_ROWS >= 12,
+        (10, 2) if S::TILE_ROWS >= 12, (10, 1) if S::TILE_ROWS >= 12,
+        (9, 2) if S::TILE_ROWS >= 12, (9, 1) if S::TILE_ROWS >= 12,
+        (8, 2) if S::TILE_ROWS >= 12, (8, 1) if S::TILE_ROWS >= 12,
+        (7, 2) if S::TILE_ROWS >= 12, (7, 1) if S::TILE_ROWS >= 12,
+        (6, 2) if S::TILE_VECTORS >= 2, (6, 1) if S::TILE_ROWS >= 6,
+        (5, 2) if S::TILE_VECTORS >= 2, (5, 1) if S::TILE_ROWS >= 6,
+        (4, 2) if S::TILE_VECTORS >= 2, (4, 1),
+        (3, 4), (3, 2), (3, 1),
+        (2, 4), (2, 2), (2, 1),
+        (1, 8), (1, 4), (1, 2), (1, 1),
+    )
 }
 
 /// Copies `rows` × `width` values of the result to a local tile.
