@@ -17,6 +17,11 @@ impl Device {
         Device { isa, pool: Pool::new(threads) }
     }
 
+    /// The fastest instruction set of this processor, and all its cores.
+    pub fn best() -> Device {
+        Device::new(Isa::best(), std::thread::available_parallelism().map_or(1, |cores| cores.get()))
+    }
+
     /// The instruction set.
     #[inline]
     pub fn isa(&self) -> Isa {

@@ -11,3 +11,6 @@ pub mod optim;
 pub mod suggest;
 pub mod tensor;
 pub mod train;
+
+pub use kernels::device::Device;
+pub use kernels::simd::Isa;

@@ -1,7 +1,10 @@
 //! Named metric values in the order in which they are shown.
 
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Metric names and values, in order; names are those of scikit-learn (`accuracy`, `f1_macro`, `roc_auc`, `rmse`, …).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,6 +52,27 @@ impl Serialize for Scores {
     }
 }
 
+impl<'de> Deserialize<'de> for Scores {
+    /// From a map; null is NaN.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Scores, D::Error> {
+        struct Map;
+        impl<'de> Visitor<'de> for Map {
+            type Value = Scores;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a map from names to numbers")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scores, A::Error> {
+                let mut scores = Scores::new();
+                while let Some((name, value)) = map.next_entry::<String, Option<f64>>()? {
+                    scores.set(name, value.unwrap_or(f64::NAN));
+                }
+                Ok(scores)
+            }
+        }
+        deserializer.deserialize_map(Map)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +86,9 @@ mod tests {
         assert_eq!(scores.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["loss", "accuracy"]);
         assert_eq!(scores.get("accuracy"), Some(0.5));
         assert_eq!(scores.get("f1"), None);
-        assert_eq!(serde_json::to_string(&scores).expect("a map of numbers"), r#"{"loss":null,"accuracy":0.5}"#);
+        let text = serde_json::to_string(&scores).expect("a map of numbers");
+        assert_eq!(text, r#"{"loss":null,"accuracy":0.5}"#);
+        let back: Scores = serde_json::from_str(&text).expect("the same map");
+        assert!(back.get("loss").is_some_and(f64::is_nan) && back.get("accuracy") == Some(0.5));
     }
 }

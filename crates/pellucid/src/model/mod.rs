@@ -13,3 +13,10 @@ pub mod document;
 mod element;
 pub mod error;
 mod header;
+
+mod predictor;
+
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, ExactF64, Loaded, Origin};
+pub use container::{Container, NamedTensor, StoredTensor, weights_sha256};
+pub use error::ContainerError;
+pub use predictor::Predictor;

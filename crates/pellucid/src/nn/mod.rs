@@ -16,3 +16,11 @@ pub use loss::{Link, Loss, LossError, LossLayer, OutputMismatch};
 pub use network::{BuiltNetwork, NetworkError, NetworkOptions, build};
 pub use sequential::{INPUT, Sequential};
 pub use table::{LayerTable, Lowering};
+
+/// [`build`] for a line of text.
+///
+/// # Errors
+/// What [`notation::Network::parse`] and [`build`] refuse.
+pub fn network(text: &str, input_shape: &[usize], outputs: Option<usize>) -> Result<crate::graph::Graph, NetworkError> {
+    build(&notation::Network::parse(text)?, input_shape, outputs)
+}

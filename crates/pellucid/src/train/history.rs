@@ -1,11 +1,11 @@
 //! What a run recorded, epoch by epoch.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::metrics::Scores;
 
 /// One finished epoch.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// Number of the epoch, from 1.
     pub epoch: usize,
@@ -22,7 +22,7 @@ pub struct EpochRecord {
 }
 
 /// All finished epochs of a run, in order.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// The epochs, first to last.
     pub epochs: Vec<EpochRecord>,

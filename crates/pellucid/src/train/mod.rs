@@ -1,5 +1,26 @@
-//! The fit loop, events, early stopping, checkpoints, history.
+//! The fit loop, events, early stopping, checkpoints, history. What a run does is a function of data, settings and
+//! seed: not of threads, instruction sets, or how often it was interrupted.
 
+mod batch;
+mod error;
+mod evaluate;
+mod event;
+mod fit;
 mod history;
+mod options;
+mod order;
+mod part;
+mod problem;
+mod score;
+mod state;
+mod stopping;
 
+pub use error::TrainError;
+pub use evaluate::Outputs;
+pub use event::{Control, EndReason, Event, Silent, Watcher};
+pub use fit::{Fit, Fitted};
 pub use history::{EpochRecord, History};
+pub use options::{BatchSize, EarlyStopping, FitOptions};
+pub use part::Part;
+pub use problem::Problem;
+pub use score::{evaluate, report};

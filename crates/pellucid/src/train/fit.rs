@@ -1,0 +1,425 @@
+//! The fit loop: epochs of mini-batches, each forward, backward and update; validation, early stopping, checkpoints.
+//!
+//! What happens is a function of data, settings and seed alone. A run that is resumed from a checkpoint goes through
+//! the same steps with the same numbers as one that was never interrupted.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use kernels::device::Device;
+
+use super::batch::fill;
+use super::evaluate::{Evaluator, Outputs};
+use super::order::Order;
+use super::score::epoch_scores;
+use super::state::{Identity, Running, State};
+use super::{
+    Control, EarlyStopping, EndReason, EpochRecord, Event, FitOptions, History, Part, Problem, TrainError, Watcher,
+};
+use crate::data::Task;
+use crate::graph::{Graph, Parameters, PlanId, PlanOptions, Session};
+use crate::metrics::Scores;
+use crate::model::{Checkpoint, CheckpointStore, NamedTensor};
+use crate::nn::LossLayer;
+use crate::optim::{Optimizer, Schedule};
+
+/// A run: what is trained, on what, and how.
+pub struct Fit<'a> {
+    /// The network, without a loss. Frozen parameters stay as they are.
+    pub network: &'a Graph,
+    /// Initial values; fresh ones from the seed if absent.
+    pub parameters: Option<Parameters>,
+    /// The loss.
+    pub loss: &'a dyn LossLayer,
+    /// What is predicted: decides on metrics.
+    pub task: &'a Task,
+    /// Rows to learn from.
+    pub train: Part<'a>,
+    /// Rows to judge by.
+    pub validation: Option<Part<'a>>,
+    /// Settings.
+    pub options: &'a FitOptions,
+    /// Instruction set and threads.
+    pub device: Arc<Device>,
+    /// Where checkpoints go, if anywhere.
+    pub checkpoints: Option<CheckpointStore>,
+    /// Go on from this checkpoint.
+    pub resume: Option<Checkpoint>,
+}
+
+/// What a run gave.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// The kept parameters.
+    pub parameters: Parameters,
+    /// Epoch by epoch.
+    pub history: History,
+    /// Why it ended.
+    pub reason: EndReason,
+    /// The epoch whose parameters are kept.
+    pub kept_epoch: usize,
+    /// Updates made.
+    pub steps: u64,
+    /// Seconds in the fit loop, validation and checkpoints included; those before a resume too.
+    pub seconds: f64,
+}
+
+impl<'a> Fit<'a> {
+    /// A run on the rows of `train` with default settings for the rest: no validation, no checkpoints, the fastest
+    /// instruction set, all cores.
+    pub fn new(
+        network: &'a Graph,
+        loss: &'a dyn LossLayer,
+        task: &'a Task,
+        train: Part<'a>,
+        options: &'a FitOptions,
+    ) -> Fit<'a> {
+        Fit {
+            network,
+            parameters: None,
+            loss,
+            task,
+            train,
+            validation: None,
+            options,
+            device: Arc::new(Device::best()),
+            checkpoints: None,
+            resume: None,
+        }
+    }
+
+    /// Runs it. The watcher hears of every step.
+    ///
+    /// # Errors
+    /// [`TrainError`]. After [`TrainError::NotFinite`] the last checkpoint is as it was before the bad step.
+    pub fn run(self, watcher: &mut dyn Watcher) -> Result<Fitted, TrainError> {
+        Loop::new(self)?.run(watcher)
+    }
+}
+
+/// The state of a run in progress.
+struct Loop<'a> {
+    fit: Fit<'a>,
+    problem: Problem,
+    session: Session,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    order: Order,
+    batch: usize,
+    plans: [Option<PlanId>; 2],
+    validation: Option<(Evaluator, Outputs)>,
+    best: Option<Parameters>,
+    state: State,
+    stopping: EarlyStopping,
+    /// Every batch has the same rows in the same order, and nothing else uses the memory of the inputs.
+    rows_stay: bool,
+    /// They lie there already.
+    filled: bool,
+}
+
+impl<'a> Loop<'a> {
+    fn new(mut fit: Fit<'a>) -> Result<Loop<'a>, TrainError> {
+        let options = fit.options;
+        let rows = fit.train.rows.len();
+        if rows == 0 {
+            return Err(TrainError::NoRows);
+        }
+        if options.restore_best && fit.validation.as_ref().is_none_or(|part| part.rows.is_empty()) {
+            let message = "keeping the best epoch needs a validation part";
+            return Err(TrainError::Settings(message.to_string()));
+        }
+        let problem = Problem::new(fit.network, fit.loss, fit.train.data.weights.is_some())?;
+        fit.train.check(&problem)?;
+        let device = fit.device.clone();
+        let parameters = match fit.parameters.take() {
+            Some(parameters) => parameters,
+            None => Parameters::initialise(&problem.graph, &device, options.seed),
+        };
+        let batch = options.batch_size.rows(rows);
+        let steps_per_epoch = rows.div_ceil(batch) as u64;
+        let optimizer = Optimizer::new(&options.optimizer, parameters.segments(), &options.groups)?;
+        let rate = options.optimizer.learning_rate();
+        let schedule =
+            Schedule::new(&options.schedule, rate, steps_per_epoch * options.epochs as u64, steps_per_epoch)?;
+        let mut session = Session::new(problem.graph.clone(), device, parameters, options.seed);
+        let mut plan = |batch: usize| {
+            let outputs = [problem.prediction, problem.loss];
+            let options = PlanOptions { batch, outputs: &outputs, loss: Some(problem.loss), ..Default::default() };
+            (batch > 0).then(|| session.plan(&options)).transpose()
+        };
+        let plans = [plan(batch)?, plan(rows % batch)?];
+        let validation = match fit.validation.as_ref().filter(|part| !part.rows.is_empty()) {
+            Some(part) => {
+                part.check(&problem)?;
+                Some((Evaluator::new(&mut session, &problem, part.rows.len())?, Outputs::default()))
+            }
+            None => None,
+        };
+        let shuffle = options.shuffle && batch < rows;
+        let order = Order::new(&fit.train.rows, shuffle, options.seed);
+        let rows_stay = !shuffle && batch == rows && validation.is_none();
+        let identity = Identity::of(&problem.graph, &fit.train, options);
+        let state = State { identity, ..State::default() };
+        let stopping = options.early_stopping.clone().unwrap_or_default();
+        let mut run = Loop {
+            fit,
+            problem,
+            session,
+            optimizer,
+            schedule,
+            order,
+            batch,
+            plans,
+            validation,
+            best: None,
+            state,
+            stopping,
+            rows_stay,
+            filled: false,
+        };
+        if let Some(checkpoint) = run.fit.resume.take() {
+            run.restore(checkpoint)?;
+        }
+        Ok(run)
+    }
+
+    fn run(mut self, watcher: &mut dyn Watcher) -> Result<Fitted, TrainError> {
+        let begun = Instant::now();
+        let before = self.state.seconds;
+        let rows = self.fit.train.rows.len();
+        watcher.on(Event::Begin {
+            epochs: self.fit.options.epochs,
+            finished_epochs: self.state.epochs,
+            steps_per_epoch: rows.div_ceil(self.batch),
+            rows_per_epoch: rows,
+        });
+        let mut reason = EndReason::Epochs;
+        while self.state.epochs < self.fit.options.epochs {
+            if self.should_stop() {
+                reason = EndReason::EarlyStopping;
+                break;
+            }
+            let mut control = self.epoch(watcher)?;
+            self.state.seconds = before + begun.elapsed().as_secs_f64();
+            if control == Control::Continue {
+                control = self.end_of_epoch(watcher)?;
+            }
+            if control == Control::Stop {
+                reason = EndReason::Watcher;
+                break;
+            }
+        }
+        self.state.seconds = before + begun.elapsed().as_secs_f64();
+        let kept_epoch = match (&self.best, self.state.best.best()) {
+            (Some(_), Some((epoch, _))) => epoch,
+            _ => self.state.epochs,
+        };
+        watcher.on(Event::End { reason, kept_epoch });
+        Ok(Fitted {
+            parameters: self.best.unwrap_or_else(|| self.session.into_parameters()),
+            history: History { epochs: self.state.history },
+            reason,
+            kept_epoch,
+            steps: self.state.step,
+            seconds: self.state.seconds,
+        })
+    }
+
+    fn should_stop(&self) -> bool {
+        self.fit.options.early_stopping.is_some()
+            && self.validation.is_some()
+            && self.state.best.exhausted(&self.stopping)
+    }
+
+    /// The batches of an epoch, from where the run stands.
+    fn epoch(&mut self, watcher: &mut dyn Watcher) -> Result<Control, TrainError> {
+        let device = self.fit.device.clone();
+        let epoch = self.state.epochs as u64;
+        let rows = self.fit.train.rows.len();
+        self.order.of_epoch(&device, epoch);
+        let every = self.fit.options.checkpoint_every.filter(|every| *every > 0);
+        while self.state.batches * self.batch < rows {
+            let first = self.state.batches * self.batch;
+            let loss = self.step(first..rows.min(first + self.batch))?;
+            self.state.batches += 1;
+            if watcher.on(Event::Step { step: self.state.step, loss }) == Control::Stop {
+                return Ok(Control::Stop);
+            }
+            let unfinished = self.state.batches * self.batch < rows;
+            if unfinished && every.is_some_and(|every| self.state.step.is_multiple_of(every)) {
+                self.checkpoint(watcher)?;
+            }
+        }
+        Ok(Control::Continue)
+    }
+
+    /// One update, with the rows at `range` of the epoch's order; the loss before it.
+    fn step(&mut self, range: std::ops::Range<usize>) -> Result<f64, TrainError> {
+        let rows = &self.order.current()[range];
+        let plan = self.plans[usize::from(rows.len() < self.batch)].expect("a plan for every size of a batch");
+        let step = self.state.step;
+        if !self.filled {
+            fill(&mut self.session, plan, &self.problem, self.fit.train.data, rows);
+            self.filled = self.rows_stay;
+        }
+        self.session.forward(plan, step);
+        let loss = self.session.value(plan, self.problem.loss)[0];
+        if !loss.is_finite() {
+            return Err(self.not_finite_loss(plan, loss));
+        }
+        let outputs = self.session.value(plan, self.problem.prediction);
+        let classes = (self.fit.task, self.fit.loss.link());
+        self.state.running.add(classes, &self.fit.train, rows, outputs, f64::from(loss));
+        self.session.backward(plan, step);
+        let rate = self.schedule.rate(step);
+        let (parameters, gradients) = self.session.parameters_and_gradients();
+        if let Some(clipping) = &self.fit.options.clipping {
+            clipping.apply(&self.fit.device, gradients);
+        }
+        if !self.optimizer.update(&self.fit.device, rate, parameters.values_mut(), gradients) {
+            return Err(self.not_finite_gradient());
+        }
+        self.state.step += 1;
+        Ok(f64::from(loss))
+    }
+
+    /// Records the epoch, judges it, saves a checkpoint.
+    fn end_of_epoch(&mut self, watcher: &mut dyn Watcher) -> Result<Control, TrainError> {
+        let begun = Instant::now();
+        let options = self.fit.options;
+        let epoch = self.state.epochs + 1;
+        let validation = self.validate()?;
+        let mut best = false;
+        if let Some(scores) = &validation {
+            let Some(value) = scores.get(&self.stopping.monitor) else {
+                let known: Vec<&str> = scores.iter().map(|(name, _)| name).collect();
+                let (monitor, known) = (&self.stopping.monitor, known.join(", "));
+                return Err(TrainError::Settings(format!(
+                    "there is no metric '{monitor}' to watch; there are: {known}"
+                )));
+            };
+            best = self.state.best.observe(epoch, value, &self.stopping);
+            self.schedule.observe(value);
+            if best && options.restore_best {
+                let current = self.session.parameters();
+                match &mut self.best {
+                    Some(kept) => kept.values_mut().copy_from_slice(current.values()),
+                    None => self.best = Some(current.clone()),
+                }
+            }
+        }
+        self.state.seconds += begun.elapsed().as_secs_f64();
+        let record = EpochRecord {
+            epoch,
+            step: self.state.step,
+            learning_rate: self.schedule.rate(self.state.step.saturating_sub(1)),
+            seconds: self.state.seconds,
+            train: self.state.running.scores(self.fit.task),
+            validation,
+        };
+        self.state.epochs = epoch;
+        self.state.batches = 0;
+        self.state.running = Running::default();
+        let control = watcher.on(Event::Epoch { record: &record, best });
+        self.state.history.push(record);
+        self.checkpoint(watcher)?;
+        Ok(control)
+    }
+
+    fn validate(&mut self) -> Result<Option<Scores>, TrainError> {
+        let (Some((evaluator, outputs)), Some(part)) = (&mut self.validation, &self.fit.validation) else {
+            return Ok(None);
+        };
+        evaluator.run(&mut self.session, &self.problem, part, outputs);
+        Ok(Some(epoch_scores(
+            &self.fit.device,
+            (self.fit.task, self.fit.loss.link()),
+            part,
+            outputs,
+            &self.stopping.monitor,
+        )?))
+    }
+
+    fn checkpoint(&mut self, watcher: &mut dyn Watcher) -> Result<(), TrainError> {
+        let Some(store) = &mut self.fit.checkpoints else { return Ok(()) };
+        let (slabs, counters) = self.optimizer.state();
+        self.state.optimizer = counters;
+        self.state.schedule = self.schedule.state();
+        let parameters = self.session.parameters();
+        let whole = [parameters.values().len()];
+        let mut tensors = vec![NamedTensor { name: PARAMETERS, shape: &whole, data: parameters.values() }];
+        let names: Vec<String> = slabs.iter().map(|(name, _)| format!("{MOMENTS}{name}")).collect();
+        let shapes: Vec<[usize; 1]> = slabs.iter().map(|(_, slab)| [slab.len()]).collect();
+        for (((_, data), name), shape) in slabs.iter().zip(&names).zip(&shapes) {
+            tensors.push(NamedTensor { name, shape, data });
+        }
+        if let Some(best) = &self.best {
+            tensors.push(NamedTensor { name: BEST, shape: &whole, data: best.values() });
+        }
+        store.save(self.state.step, &tensors, &self.state)?;
+        watcher.on(Event::Checkpoint { folder: store.folder(), step: self.state.step });
+        Ok(())
+    }
+
+    fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
+        let state: State = checkpoint.state()?;
+        self.state.identity.check(&state.identity)?;
+        let take = |name: &str, target: &mut [f32]| match checkpoint.tensors.get(name) {
+            Some(tensor) if tensor.data.len() == target.len() => {
+                target.copy_from_slice(&tensor.data);
+                Ok(())
+            }
+            found => Err(TrainError::OtherRun {
+                what: "the number of values",
+                expected: target.len().to_string(),
+                found: found.map_or("none".to_string(), |tensor| tensor.data.len().to_string()),
+            }),
+        };
+        take(PARAMETERS, self.session.parameters_mut().values_mut())?;
+        if checkpoint.tensors.contains_key(BEST) {
+            let mut best = self.session.parameters().clone();
+            take(BEST, best.values_mut())?;
+            self.best = Some(best);
+        }
+        self.optimizer.restore(&state.optimizer, |name, slab| take(&format!("{MOMENTS}{name}"), slab))?;
+        self.schedule.restore(&state.schedule)?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Finds the first pass whose output is not finite, by running the same step again.
+    fn not_finite_loss(&mut self, plan: PlanId, value: f32) -> TrainError {
+        let mut first = None;
+        self.session.forward_observed(plan, self.state.step, |event| {
+            if let crate::graph::Event::Forward { node, output } = event
+                && first.is_none()
+                && !output.iter().all(|x| x.is_finite())
+            {
+                first = Some(node);
+            }
+        });
+        let nodes = self.problem.graph.nodes();
+        let layer =
+            first.map_or("loss".to_string(), |node| format!("{} ({})", nodes[node].label, nodes[node].op.name()));
+        self.not_finite("the loss", value, layer)
+    }
+
+    /// Finds the parameter nearest to the loss whose gradient is not finite.
+    fn not_finite_gradient(&self) -> TrainError {
+        let gradients = self.session.gradients();
+        let bad = |range: std::ops::Range<usize>| gradients[range].iter().copied().find(|x| !x.is_finite());
+        let segments = self.session.parameters().segments();
+        let found = segments.iter().rev().find_map(|segment| Some((&segment.name, bad(segment.range.clone())?)));
+        let (layer, value) = found.map_or(("?".to_string(), f32::NAN), |(name, value)| (name.clone(), value));
+        self.not_finite("a gradient", value, layer)
+    }
+
+    fn not_finite(&self, what: &'static str, value: f32, layer: String) -> TrainError {
+        let advice = "try a smaller learning rate, gradient clipping, or scaled inputs";
+        TrainError::NotFinite { what, value, step: self.state.step + 1, epoch: self.state.epochs + 1, layer, advice }
+    }
+}
+
+const PARAMETERS: &str = "parameters";
+const BEST: &str = "best";
+const MOMENTS: &str = "optimizer.";

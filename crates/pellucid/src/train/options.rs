@@ -1,0 +1,135 @@
+//! How to train: what a run needs to be told besides network, loss and data.
+
+use serde::{Deserialize, Serialize};
+
+use crate::optim::{Clipping, Groups, OptimizerConfig, ScheduleConfig};
+
+/// Rows of one update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchSize {
+    /// So many, fewer at the end of an epoch.
+    Rows(usize),
+    /// All training rows.
+    Full,
+}
+
+impl BatchSize {
+    /// The number of rows for a training part of `rows`.
+    pub fn rows(self, rows: usize) -> usize {
+        match self {
+            BatchSize::Rows(size) => size.min(rows),
+            BatchSize::Full => rows,
+        }
+    }
+}
+
+impl std::fmt::Display for BatchSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            BatchSize::Rows(rows) => rows.fmt(f),
+            BatchSize::Full => f.write_str("full"),
+        }
+    }
+}
+
+impl std::str::FromStr for BatchSize {
+    type Err = String;
+    fn from_str(text: &str) -> Result<BatchSize, String> {
+        match text.parse() {
+            Ok(rows) if rows > 0 => Ok(BatchSize::Rows(rows)),
+            _ if text == "full" => Ok(BatchSize::Full),
+            _ => Err(format!("a batch size is a number from 1 or 'full', got '{text}'")),
+        }
+    }
+}
+
+impl Serialize for BatchSize {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            BatchSize::Rows(rows) => serializer.serialize_u64(*rows as u64),
+            BatchSize::Full => serializer.serialize_str("full"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for BatchSize {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<BatchSize, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(u64),
+            Text(String),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Number(rows) => rows.to_string(),
+            Written::Text(text) => text,
+        };
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Ends a run that gets no better.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyStopping {
+    /// Epochs without improvement after which the run ends.
+    pub patience: usize,
+    /// How much better counts as better; 0 or more.
+    pub min_delta: f64,
+    /// The validation metric that is watched: `loss` (smaller is better) or another (larger is better, but for errors
+    /// such as `rmse`).
+    pub monitor: String,
+}
+
+impl Default for EarlyStopping {
+    /// Patience 10, any improvement counts, `loss` is watched.
+    fn default() -> EarlyStopping {
+        EarlyStopping { patience: 10, min_delta: 0.0, monitor: "loss".to_string() }
+    }
+}
+
+/// Settings of the fit loop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FitOptions {
+    /// Epochs at most.
+    pub epochs: usize,
+    /// Rows of one update.
+    pub batch_size: BatchSize,
+    /// Seed of initial values, order and dropout.
+    pub seed: u64,
+    /// Rows in a new order every epoch; in their own order if not. A full batch is never reordered.
+    pub shuffle: bool,
+    /// The optimiser.
+    pub optimizer: OptimizerConfig,
+    /// How the learning rate changes.
+    pub schedule: ScheduleConfig,
+    /// Settings for groups of parameters: penalties, rates.
+    pub groups: Groups,
+    /// Limit on gradients.
+    pub clipping: Option<Clipping>,
+    /// Early stopping on the validation part. Without one, all epochs are run and the last values are kept.
+    pub early_stopping: Option<EarlyStopping>,
+    /// Keep the parameters of the best validation epoch instead of the last; needs a validation part.
+    pub restore_best: bool,
+    /// Updates between checkpoints within an epoch; none within an epoch if absent.
+    pub checkpoint_every: Option<u64>,
+}
+
+impl Default for FitOptions {
+    /// 20 epochs of batches of 32 in a new order each, Adam at its own rate, constant; no penalties, no clipping, no
+    /// early stopping; seed 0.
+    fn default() -> FitOptions {
+        FitOptions {
+            epochs: 20,
+            batch_size: BatchSize::Rows(32),
+            seed: 0,
+            shuffle: true,
+            optimizer: OptimizerConfig::Adam(Default::default()),
+            schedule: ScheduleConfig::default(),
+            groups: Groups::default(),
+            clipping: None,
+            early_stopping: None,
+            restore_best: false,
+            checkpoint_every: None,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Which rows make up which batch: a function of seed, epoch and position, so that threads and resumption change
+//! nothing.
+
+use kernels::device::Device;
+use kernels::random;
+
+use crate::tensor::Purpose;
+
+/// The rows of one epoch after another.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    rows: Vec<u32>,
+    current: Vec<u32>,
+    shuffle: bool,
+    seed: u64,
+    epoch: Option<u64>,
+}
+
+impl Order {
+    pub fn new(rows: &[u32], shuffle: bool, seed: u64) -> Order {
+        Order { rows: rows.to_vec(), current: rows.to_vec(), shuffle, seed, epoch: None }
+    }
+
+    /// The rows in the order of `epoch`.
+    pub fn of_epoch(&mut self, device: &Device, epoch: u64) -> &[u32] {
+        if self.shuffle && self.epoch != Some(epoch) {
+            self.current.copy_from_slice(&self.rows);
+            random::shuffle(device, Purpose::Shuffle.stream(self.seed).at(epoch), &mut self.current);
+            self.epoch = Some(epoch);
+        }
+        &self.current
+    }
+
+    /// The rows in the order of the epoch that was asked for last.
+    pub fn current(&self) -> &[u32] {
+        &self.current
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernels::simd::Isa;
+
+    use super::*;
+
+    #[test]
+    fn an_epoch_has_every_row_once_in_an_order_of_its_own() {
+        let device = Device::new(Isa::scalar(), 1);
+        let rows: Vec<u32> = (10..200).collect();
+        let mut order = Order::new(&rows, true, 5);
+        let first = order.of_epoch(&device, 0).to_vec();
+        let second = order.of_epoch(&device, 1).to_vec();
+        assert_ne!(first, second);
+        assert_ne!(first, rows);
+        for mut epoch in [first.clone(), second] {
+            epoch.sort_unstable();
+            assert_eq!(epoch, rows);
+        }
+        // What came before does not matter.
+        assert_eq!(Order::new(&rows, true, 5).of_epoch(&device, 0), first);
+        assert_eq!(Order::new(&rows, false, 5).of_epoch(&device, 3), rows);
+    }
+}

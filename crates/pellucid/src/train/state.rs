@@ -1,0 +1,134 @@
+//! What a checkpoint holds besides parameters and moments.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::score::class_of;
+use super::stopping::BestSoFar;
+use super::{EpochRecord, FitOptions, Part, TrainError};
+use crate::data::{Task, TaskKind};
+use crate::graph::Graph;
+use crate::metrics::Scores;
+use crate::nn::Link;
+
+/// Where a run stands.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct State {
+    /// Settings and sizes that must be the same when the run goes on.
+    pub identity: Identity,
+    /// Finished epochs.
+    pub epochs: usize,
+    /// Updates made in the epoch that is not finished.
+    pub batches: usize,
+    /// Updates made in all.
+    pub step: u64,
+    /// Sums over the batches of the epoch that is not finished.
+    pub running: Running,
+    /// The best epoch so far.
+    pub best: BestSoFar,
+    /// Finished epochs.
+    pub history: Vec<EpochRecord>,
+    /// Seconds in the fit loop.
+    pub seconds: f64,
+    /// Counters of the optimiser.
+    pub optimizer: serde_json::Value,
+    /// State of the schedule.
+    pub schedule: serde_json::Value,
+}
+
+/// What makes a run the same run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    /// Names and shapes of the parameters.
+    pub network: String,
+    /// Rows and sample shape of the training part, and a checksum of which rows.
+    pub data: String,
+    /// Settings, but for the number of epochs.
+    pub settings: serde_json::Value,
+}
+
+impl Identity {
+    /// Settings that change what a step does.
+    pub fn settings(options: &FitOptions) -> serde_json::Value {
+        let mut settings = serde_json::to_value(options).unwrap_or_default();
+        if let Some(settings) = settings.as_object_mut() {
+            settings.remove("checkpoint_every");
+        }
+        settings
+    }
+}
+
+/// Sums over the batches of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Running {
+    /// Σ weight · loss
+    pub loss: f64,
+    /// Σ weight
+    pub weight: f64,
+    /// Weight of rows whose class was right.
+    pub correct: f64,
+}
+
+impl Identity {
+    /// The identity of a run.
+    pub fn of(graph: &Graph, train: &Part, options: &FitOptions) -> Identity {
+        let shapes: Vec<String> = graph
+            .parameters()
+            .iter()
+            .map(|parameter| format!("{} {}", parameter.name, graph.shape(parameter.value)))
+            .collect();
+        let mut hash = Sha256::new();
+        for row in train.rows.iter() {
+            hash.update(row.to_le_bytes());
+        }
+        let checksum: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let data = format!("{} rows of {:?} ({checksum})", train.rows.len(), train.data.sample_shape);
+        Identity { network: shapes.join(", "), data, settings: Identity::settings(options) }
+    }
+
+    /// Refuses a checkpoint of another run.
+    pub fn check(&self, found: &Identity) -> Result<(), TrainError> {
+        let other = |what, expected: &dyn ToString, found: &dyn ToString| {
+            Err(TrainError::OtherRun { what, expected: expected.to_string(), found: found.to_string() })
+        };
+        if self.network != found.network {
+            return other("the network", &self.network, &found.network);
+        }
+        if self.data != found.data {
+            return other("the training data", &self.data, &found.data);
+        }
+        if self.settings != found.settings {
+            return other("the settings", &self.settings, &found.settings);
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Takes note of a batch: its rows, the outputs of the network and the loss.
+    pub fn add(&mut self, (task, link): (&Task, Link), train: &Part, rows: &[u32], outputs: &[f32], loss: f64) {
+        let weighted = train.data.weights.is_some();
+        let weight = train.weight_of(rows, weighted);
+        self.loss += weight * loss;
+        self.weight += weight;
+        if !matches!(task.kind(), TaskKind::Binary | TaskKind::Multiclass) {
+            return;
+        }
+        for (row, outputs) in rows.iter().zip(outputs.chunks_exact(task.output_width())) {
+            let target = train.data.targets[*row as usize];
+            if class_of(task, link, outputs).is_some_and(|class| class as f32 == target) {
+                self.correct += train.data.weights.as_ref().map_or(1.0, |weights| f64::from(weights[*row as usize]));
+            }
+        }
+    }
+
+    /// The scores of the epoch.
+    pub fn scores(&self, task: &Task) -> Scores {
+        let mut scores = Scores::new();
+        scores.set("loss", self.loss / self.weight);
+        if matches!(task.kind(), TaskKind::Binary | TaskKind::Multiclass) {
+            scores.set("accuracy", self.correct / self.weight);
+        }
+        scores
+    }
+}

@@ -1,0 +1,221 @@
+//! The fit loop on small data: it learns, its bits depend on nothing but data, settings and seed, it can be
+//! interrupted anywhere, and it stops when numbers go bad.
+
+use std::sync::Arc;
+
+use kernels::device::Device;
+use kernels::simd::Isa;
+use pellucid::data::{Dataset, Features, Task};
+use pellucid::graph::Graph;
+use pellucid::model::CheckpointStore;
+use pellucid::nn::{self, Loss};
+use pellucid::optim::OptimizerConfig;
+use pellucid::train::{
+    BatchSize, Control, EarlyStopping, EndReason, Event, Fit, FitOptions, Fitted, Part, Silent, TrainError, Watcher,
+};
+
+/// Three classes of points on the arms of a spiral, a little noisy, always the same.
+fn spiral(rows: usize) -> Dataset {
+    let (mut x, mut y) = (Vec::new(), Vec::new());
+    for i in 0..rows {
+        let (class, t) = (i % 3, i as f64 / rows as f64);
+        let noise = f64::from((i as u32).wrapping_mul(0x9e37_79b9) >> 16) / 65536.0 - 0.5;
+        let angle = 4.0 * t + 2.0944 * class as f64 + 0.3 * noise;
+        x.extend([(t * libm::cos(angle)) as f32, (t * libm::sin(angle)) as f32]);
+        y.push(class as f32);
+    }
+    Dataset::new(vec![2], Features::F32(x), y, 1, None).expect("rows of two numbers")
+}
+
+fn three_classes() -> Task {
+    Task::Multiclass { classes: ["a", "b", "c"].map(String::from).to_vec() }
+}
+
+fn options(epochs: usize) -> FitOptions {
+    FitOptions {
+        epochs,
+        batch_size: BatchSize::Rows(32),
+        optimizer: OptimizerConfig::parse("adam:lr=0.01").expect("an optimiser"),
+        seed: 3,
+        ..FitOptions::default()
+    }
+}
+
+fn network() -> Graph {
+    nn::network("dense 24 relu -> dropout 0.1 -> dense 16 tanh -> dense", &[2], Some(3)).expect("a network")
+}
+
+struct Setup {
+    data: Dataset,
+    network: Graph,
+    task: Task,
+    loss: Loss,
+    options: FitOptions,
+    device: Arc<Device>,
+}
+
+impl Setup {
+    fn new(epochs: usize) -> Setup {
+        let device = Arc::new(Device::new(Isa::best(), 2));
+        Setup {
+            data: spiral(250),
+            network: network(),
+            task: three_classes(),
+            loss: Loss::cross_entropy(),
+            options: options(epochs),
+            device,
+        }
+    }
+
+    fn fit(&self) -> Fit<'_> {
+        let (train, validation): (Vec<u32>, Vec<u32>) = (0..250).partition(|row| row % 5 != 0);
+        let part = |rows: Vec<u32>| Part { data: &self.data, rows: rows.into() };
+        let mut fit = Fit::new(&self.network, &self.loss, &self.task, part(train), &self.options);
+        fit.validation = Some(part(validation));
+        fit.device = self.device.clone();
+        fit
+    }
+
+    fn run(&self, watcher: &mut dyn Watcher) -> Fitted {
+        self.fit().run(watcher).expect("a run")
+    }
+}
+
+fn bits(fitted: &Fitted) -> Vec<u32> {
+    fitted.parameters.values().iter().map(|value| value.to_bits()).collect()
+}
+
+#[test]
+fn a_spiral_is_learnt() {
+    let fitted = Setup::new(60).run(&mut Silent);
+    let (first, last) = (&fitted.history.epochs[0], &fitted.history.epochs[59]);
+    let accuracy = |scores: &pellucid::metrics::Scores| scores.get("accuracy").expect("a classification");
+    assert!(accuracy(last.validation.as_ref().expect("a validation part")) > 0.9, "{last:?}");
+    assert!(last.train.get("loss") < first.train.get("loss"));
+    assert_eq!((fitted.reason, fitted.kept_epoch, fitted.steps), (EndReason::Epochs, 60, 60 * 7));
+}
+
+#[test]
+fn threads_and_instruction_sets_change_no_bit() {
+    let reference = bits(&Setup::new(4).run(&mut Silent));
+    for isa in Isa::available() {
+        for threads in [1, 2, 3, 8] {
+            let device = Arc::new(Device::new(isa, threads));
+            let fitted = Setup { device, ..Setup::new(4) }.run(&mut Silent);
+            assert!(bits(&fitted) == reference, "{isa}, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn another_seed_gives_other_weights() {
+    let mut other = Setup::new(2);
+    other.options.seed = 4;
+    assert_ne!(bits(&other.run(&mut Silent)), bits(&Setup::new(2).run(&mut Silent)));
+}
+
+#[test]
+fn a_run_that_is_interrupted_anywhere_ends_in_the_same_bits() {
+    let mut setup = Setup::new(6);
+    setup.options.checkpoint_every = Some(3);
+    setup.options.restore_best = true;
+    setup.options.optimizer = OptimizerConfig::parse("adamw:lr=0.01").expect("an optimiser");
+    let whole = setup.run(&mut Silent);
+    for stop_at in [1, 3, 4, 7, 8, 20, 33, 41] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut fit = setup.fit();
+        fit.checkpoints = Some(CheckpointStore::open(folder.path()).expect("a store"));
+        let mut watcher = |event: Event| match event {
+            Event::Step { step, .. } if step >= stop_at => Control::Stop,
+            _ => Control::Continue,
+        };
+        let part = fit.run(&mut watcher).expect("a run");
+        assert_eq!(part.reason, EndReason::Watcher);
+        let mut store = CheckpointStore::open(folder.path()).expect("a store");
+        let mut fit = setup.fit();
+        fit.resume = store.load_latest().expect("a readable store").map(|loaded| loaded.checkpoint);
+        assert_eq!(fit.resume.is_some(), stop_at > 3, "a checkpoint after step 3");
+        fit.checkpoints = Some(store);
+        let resumed = fit.run(&mut Silent).expect("a run");
+        assert!(bits(&resumed) == bits(&whole), "stopped at step {stop_at}");
+        let scores = |fitted: &Fitted| {
+            fitted
+                .history
+                .epochs
+                .iter()
+                .map(|epoch| (epoch.train.clone(), epoch.validation.clone()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(scores(&resumed), scores(&whole));
+        assert_eq!(resumed.kept_epoch, whole.kept_epoch);
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let setup = Setup::new(1);
+    let mut fit = setup.fit();
+    fit.checkpoints = Some(CheckpointStore::open(folder.path()).expect("a store"));
+    fit.run(&mut Silent).expect("a run");
+    let resume = |setup: &Setup| {
+        let mut store = CheckpointStore::open(folder.path()).expect("a store");
+        let mut fit = setup.fit();
+        fit.resume = store.load_latest().expect("a readable store").map(|loaded| loaded.checkpoint);
+        fit.run(&mut Silent)
+    };
+    let mut other = Setup::new(2);
+    other.options.seed = 9;
+    let error = resume(&other).expect_err("another seed");
+    assert!(matches!(error, TrainError::OtherRun { what: "the settings", .. }), "{error}");
+    let network = nn::network("dense 8 -> dense", &[2], Some(3)).expect("a network");
+    let error = resume(&Setup { network, ..Setup::new(2) }).expect_err("another network");
+    assert!(matches!(error, TrainError::OtherRun { what: "the network", .. }), "{error}");
+    // More epochs are no other run.
+    assert_eq!(resume(&Setup::new(3)).expect("goes on").steps, 21);
+}
+
+#[test]
+fn a_run_that_gets_no_better_ends_and_keeps_the_best() {
+    let mut setup = Setup::new(200);
+    setup.options.early_stopping = Some(EarlyStopping { patience: 5, ..EarlyStopping::default() });
+    setup.options.restore_best = true;
+    setup.options.optimizer = OptimizerConfig::parse("adam:lr=0.1").expect("an optimiser");
+    let fitted = setup.run(&mut Silent);
+    assert_eq!(fitted.reason, EndReason::EarlyStopping);
+    assert_eq!(fitted.history.epochs.len(), fitted.kept_epoch + 5);
+    // The kept parameters are those of that epoch.
+    setup.options.epochs = fitted.kept_epoch;
+    setup.options.early_stopping = None;
+    setup.options.restore_best = false;
+    assert_eq!(bits(&setup.run(&mut Silent)), bits(&fitted));
+}
+
+#[test]
+fn numbers_that_go_bad_stop_the_run_with_their_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut setup = Setup::new(50);
+    setup.options.optimizer = OptimizerConfig::parse("sgd:lr=1e20").expect("an optimiser");
+    setup.options.checkpoint_every = Some(1);
+    let mut fit = setup.fit();
+    fit.checkpoints = Some(CheckpointStore::open(folder.path()).expect("a store"));
+    let error = fit.run(&mut Silent).expect_err("such steps lead nowhere");
+    let TrainError::NotFinite { step, epoch: 1, layer, .. } = &error else { panic!("{error}") };
+    assert!(*step > 1 && !layer.is_empty(), "{error}");
+    let loaded = CheckpointStore::open(folder.path()).and_then(|mut store| store.load_latest()).expect("a store");
+    let checkpoint = loaded.expect("the last good checkpoint").checkpoint;
+    assert_eq!(checkpoint.step, step - 1);
+    assert!(checkpoint.tensors["parameters"].data.iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn data_that_does_not_fit_is_an_error() {
+    let setup = Setup::new(1);
+    let narrow = Dataset::new(vec![1], Features::F32(vec![0.0; 4]), vec![0.0; 4], 1, None).expect("rows of one number");
+    let fit = |data| Fit::new(&setup.network, &setup.loss, &setup.task, Part::all(data), &setup.options);
+    let error = fit(&narrow).run(&mut Silent).expect_err("one number, not two");
+    assert!(matches!(error, TrainError::Data { what: "shape of a row", .. }), "{error}");
+    let mut nothing = fit(&setup.data);
+    nothing.train.rows = vec![].into();
+    assert!(matches!(nothing.run(&mut Silent).expect_err("no rows"), TrainError::NoRows));
+}
