@@ -518,6 +518,9 @@ mod tests {
             if name != SUM_OF_SQUARES {
                 let bare = format!(r#"{{"name":"{name}"}}"#);
                 assert_eq!(serde_json::from_str::<Loss>(&bare).expect("a name is enough"), loss, "{name}");
+                let unknown = format!(r#"{{"name":"{name}","no_such_setting":1}}"#);
+                let error = serde_json::from_str::<Loss>(&unknown).expect_err("no such setting").to_string();
+                assert!(error.contains("no_such_setting"), "{error}");
             }
         }
     }

@@ -30,7 +30,7 @@ const MAX_CLASSES: usize = 1 << 24;
 
 /// From logits; for probabilities see [`super::CrossEntropyProbabilities`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct CrossEntropy {
     /// c: what a row of each class counts, 0 or more; all 1 without.
     #[serde(skip_serializing_if = "Option::is_none")]

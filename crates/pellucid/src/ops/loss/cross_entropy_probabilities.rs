@@ -18,7 +18,7 @@ use crate::tensor::{Shape, Tensor};
 
 /// From probabilities, the output of a softmax.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct CrossEntropyProbabilities {
     /// How the losses of the rows become one.
     pub reduction: Reduction,

@@ -29,7 +29,7 @@ pub trait ElementLoss: Pairwise + Debug + Default + Serialize + 'static {
 /// An element-wise loss: prediction of any shape, target of the same shape (for a prediction with a last axis of 1 that
 /// axis may be missing), row weights for the first axis.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(bound(deserialize = "F: ElementLoss + Deserialize<'de>"))]
+#[serde(bound(deserialize = "F: ElementLoss + Deserialize<'de>"), deny_unknown_fields)]
 pub struct Elementwise<F> {
     /// Settings of the formula.
     #[serde(flatten)]
