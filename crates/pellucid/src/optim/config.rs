@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{OptimError, not_negative};
 use super::method::{Method, Settings};
-use super::{Adam, AdamW, Sgd, text};
+use super::{Adadelta, Adagrad, Adam, AdamW, Adamax, Lbfgs, NAdam, RAdam, RmsProp, Sgd, text};
 
 /// Writes the type of all optimisers, and what is asked of each by its name, from one table.
 macro_rules! optimizers {
@@ -41,8 +41,15 @@ macro_rules! optimizers {
 
 optimizers! {
     "sgd" Sgd,
+    "adagrad" Adagrad,
+    "rmsprop" RmsProp,
+    "adadelta" Adadelta,
     "adam" Adam,
     "adamw" AdamW,
+    "adamax" Adamax,
+    "nadam" NAdam,
+    "radam" RAdam,
+    "lbfgs" Lbfgs,
 }
 
 impl OptimizerConfig {

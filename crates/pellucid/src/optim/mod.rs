@@ -12,17 +12,31 @@ mod optimizer;
 mod schedule;
 mod text;
 
+mod adadelta;
+mod adagrad;
 mod adam;
+mod adamax;
 mod adamw;
+mod lbfgs;
+mod nadam;
+mod radam;
+mod rmsprop;
 mod sgd;
 
+pub use adadelta::Adadelta;
+pub use adagrad::Adagrad;
 pub use adam::Adam;
+pub use adamax::Adamax;
 pub use adamw::AdamW;
 pub use clip::{Clipping, clip_norm, clip_value};
 pub use config::OptimizerConfig;
 pub use error::OptimError;
 pub use groups::{Group, Groups};
+pub use lbfgs::{Evaluate, Lbfgs, LbfgsOutcome, LbfgsStep, Minimiser};
+pub use nadam::NAdam;
 pub use optimizer::Optimizer;
+pub use radam::RAdam;
+pub use rmsprop::RmsProp;
 pub use schedule::{
     Anneal, Constant, Cosine, CosineRestarts, Curve, Exponential, Linear, Mode, MultiStep, OneCycle, Polynomial,
     ReduceOnPlateau, Schedule, ScheduleConfig, Step, ThresholdMode, Unit,
