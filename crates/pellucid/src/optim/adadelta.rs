@@ -68,7 +68,7 @@ impl Rule<2> for Step {
     fn update<S: Simd>(self, s: S, w: S::Float, g: S::Float, [square, a]: [S::Float; 2]) -> (S::Float, [S::Float; 2]) {
         let (share, eps) = (s.splat(self.share), s.splat(self.eps));
         let square = s.fma(share, s.sub(s.mul(g, g), square), square);
-        // One root of the quotient instead of two: a half fewer roundings, and roots are slow.
+        // One root of the quotient instead of the quotient of two: roots are slow.
         let delta = s.mul(s.sqrt(s.div(s.add(a, eps), s.add(square, eps))), g);
         let a = s.fma(share, s.sub(s.mul(delta, delta), a), a);
         (s.fnma(s.splat(self.rate), delta, w), [square, a])

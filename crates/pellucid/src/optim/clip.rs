@@ -113,6 +113,7 @@ fn norm(device: &Device, values: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{bits, devices, values};
     use super::*;
     use kernels::simd::Isa;
 
@@ -143,6 +144,25 @@ mod tests {
             assert!(!clip_norm(&device, 1.0, &mut gradients).is_finite());
             assert_eq!(gradients[1], 7.0);
             assert!(!gradients[0].is_finite());
+        }
+    }
+
+    #[test]
+    fn clipped_gradients_have_the_same_bits_on_every_device() {
+        let gradients = values(1, 50_000);
+        let mut reference = vec![];
+        for device in devices() {
+            for clipping in [Clipping::Norm(0.5), Clipping::Value(0.25)] {
+                let mut clipped = gradients.clone();
+                clipping.apply(&device, &mut clipped);
+                assert!(clipped != gradients);
+                reference.push((clipping, bits(&clipped)));
+            }
+        }
+        let norm = |at: &(Clipping, Vec<u32>)| matches!(at.0, Clipping::Norm(_));
+        for at in &reference {
+            let first = reference.iter().find(|other| norm(other) == norm(at));
+            assert!(first.is_some_and(|first| first.1 == at.1), "{:?}", at.0);
         }
     }
 

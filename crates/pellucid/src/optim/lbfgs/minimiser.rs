@@ -83,7 +83,7 @@ pub struct LbfgsStep {
 /// How an update of L-BFGS ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LbfgsOutcome {
-    /// With a lower loss.
+    /// With a lower loss (or, near the minimum, one that is the same but for the rounding of f32).
     Moved,
     /// No gradient is larger than the tolerance; nothing was changed.
     Converged,
@@ -349,8 +349,8 @@ mod tests {
             last = step.loss;
         }
         assert!((w[0] - 1.0).abs() < 1e-4 && (w[1] - 1.0).abs() < 2e-4, "{w:?}");
-        // Published counts for this start with a cubic line search lie between 40 and 60 (PyTorch needs 44).
-        assert!(minimiser.steps() < 45 && evaluations < 80, "{} steps, {evaluations} evaluations", minimiser.steps());
+        // 37 and 46 when this was written: a worse line search shows.
+        assert!(minimiser.steps() <= 40 && evaluations <= 50, "{} steps, {evaluations} evaluations", minimiser.steps());
     }
 
     const QUADRATIC: usize = 20_000;

@@ -20,8 +20,8 @@ use super::OptimError;
 use super::error::{check, not_negative};
 use super::method::{Method, Now, Settings, Stretch};
 
-/// L-BFGS, run by a [`Minimiser`]. Defaults are PyTorch's, but for the history (Liu and Nocedal's upper end instead of
-/// 100 pairs) and the line search, which PyTorch leaves out unless told.
+/// L-BFGS, run by a [`Minimiser`]. Defaults are PyTorch's, but for the history (10 pairs instead of 100: Nocedal and Wright
+/// advise 3 to 20) and the line search, which PyTorch leaves out unless told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lbfgs {
