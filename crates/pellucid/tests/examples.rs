@@ -1,5 +1,13 @@
 //! The examples are run, and what they show is checked.
 
+#[path = "../examples/functional.rs"]
+mod functional;
+#[path = "../examples/own_layer.rs"]
+mod own_layer;
+#[path = "../examples/own_loss.rs"]
+mod own_loss;
+#[path = "../examples/own_op.rs"]
+mod own_op;
 #[path = "../examples/without_biases.rs"]
 mod without_biases;
 #[path = "../examples/xor.rs"]
@@ -30,4 +38,24 @@ fn the_network_without_biases_falls_at_every_step() {
     for (prediction, target) in predictions.iter().zip([0.0, 1.0, 1.0, 0.0]) {
         assert!((prediction - target).abs() <= 0.05, "{predictions:?}");
     }
+}
+
+#[test]
+fn functional_graphs() {
+    functional::main().expect("the example runs");
+}
+
+#[test]
+fn own_layers() {
+    own_layer::main().expect("the example runs");
+}
+
+#[test]
+fn own_losses() {
+    own_loss::main().expect("the example runs");
+}
+
+#[test]
+fn own_ops() {
+    own_op::main().expect("the example runs");
 }

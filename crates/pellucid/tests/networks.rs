@@ -1,8 +1,14 @@
 //! Lines of notation as graphs: names, shapes, and what a wrong line is told.
 
-use pellucid::graph::Graph;
-use pellucid::nn::notation::Network;
-use pellucid::nn::{BuiltNetwork, NetworkOptions, build};
+use std::sync::Arc;
+
+use kernels::device::Device;
+use kernels::simd::Isa;
+use pellucid::graph::{BuildError, Graph, GraphBuilder, Parameters, ValueId};
+use pellucid::nn::notation::{Item, Network};
+use pellucid::nn::{BuiltNetwork, Dense, Init, Layer, LayerTable, NetworkOptions, Sequential, build};
+use pellucid::ops::Relu;
+use pellucid::tensor::Dim;
 
 fn built(line: &str, input_shape: &[usize], outputs: Option<usize>) -> BuiltNetwork {
     let network = Network::parse(line).unwrap_or_else(|error| panic!("{}", error.render()));
@@ -22,6 +28,16 @@ fn parameters_are_named_as_in_pytorch() {
         ("dense 16 -> dense 3", &["0.weight", "0.bias", "1.weight", "1.bias"]),
         ("dense 4 relu nobias -> dense 1 relu nobias", &["0.weight", "2.weight"]),
         ("2 * (dense 4 relu) -> dense 1 nobias", &["0.weight", "0.bias", "2.weight", "2.bias", "4.weight"]),
+        (
+            "dense 4 -> residual(dense 4 relu -> dense 4) relu -> dense 1 nobias",
+            &["0.weight", "0.bias", "1.0.weight", "1.0.bias", "1.2.weight", "1.2.bias", "3.weight"],
+        ),
+        ("2 * residual(2 * dense 8 nobias)", &["0.0.weight", "0.1.weight", "1.0.weight", "1.1.weight"]),
+        (
+            "concat(relu -> dense 4 nobias, dense 2 nobias) -> dense 1",
+            &["0.0.1.weight", "0.1.0.weight", "1.weight", "1.bias"],
+        ),
+        ("dense 4 prelu nobias -> dropout 0.1 -> flatten -> dense 1 nobias", &["0.weight", "1.weight", "4.weight"]),
         ("relu -> (dense 4 -> (relu -> dense 2 nobias))", &["1.weight", "1.bias", "3.weight"]),
     ] {
         assert_eq!(names(&built(line, &[8], None).graph), expected, "for {line}");
@@ -48,6 +64,15 @@ fn layers_print_the_canonical_line() {
         ),
         ("2 * (dense 4 -> relu) -> (3 * dense 4) -> dense", "2 * dense 4 relu -> 3 * dense 4 -> dense 3"),
         ("2 * (dense 4 -> dense 5 tanh) -> dense 3", "2 * (dense 4 -> dense 5 tanh) -> dense 3"),
+        (
+            "dropout -> reshape 05x1 -> flatten -> dense prelu:0.25",
+            "dropout 0.5 -> reshape 5x1 -> flatten -> dense 3 prelu",
+        ),
+        ("concat(identity, dense 2 -> tanh) -> sigmoid -> dense", "concat(identity, dense 2 tanh) sigmoid -> dense 3"),
+        (
+            "residual(dense 9 -> prelu 0.1 -> dense 5) -> channel_prelu -> dropout 0.1 -> dense",
+            "residual(dense 9 prelu:0.1 -> dense 5) channel_prelu -> dropout 0.1 -> dense 3",
+        ),
         ("dense 3 relu -> relu -> dense 3", "dense 3 relu -> relu -> dense 3"),
     ] {
         let layers = built(line, &[5], Some(3)).layers;
@@ -75,6 +100,14 @@ fn a_wrong_line_is_told_where_and_what_would_be_right() {
         "error: unknown initialiser 'he_norml'\n  dense 8 init=he_norml -> dense 3\n               ^^^^^^^^ did you mean 'he_normal'?",
         "error: 'uniform' takes two numbers, the limits, got 1: as in uniform:-0.5:0.5\n  dense 8 init=uniform:1 -> dense 3\n               ^^^^^^^^^",
         "error: 'he_normal' follows the sizes of a weight; a bias takes default, zeros, constant, uniform, normal or truncated_normal\n  dense 8 bias_init=he_normal -> dense 3\n                    ^^^^^^^^^",
+        "error: rate of 'dropout' must be from 0 to 1: the share of values that become 0\n  dropout 50 -> dense 3\n          ^^ did you mean '0.5'?",
+        "error: Reshape: values of a sample: expected as many as [batch, 3, 3] has, got 8 ([batch, 8])\n  relu -> reshape 3x3 -> dense 3\n          ^^^^^^^^^^^\n  shape here: [batch, 8]",
+        "error: x + f(x) needs two equal shapes, but x is [batch, 16] and f(x) is [batch, 4]\n  dense 16 relu -> residual(dense 8 relu -> dense 4) -> dense 3\n                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ end the branch with 'dense 16'\n  shape here: [batch, 16]",
+        "error: Glu: last axis of the input: expected an even size, got 5\n  2 * residual(dense 5 glu) -> dense 3\n                       ^^^\n  shape here: [batch, 5]",
+        "error: 'concat' takes 2 to 16 networks in parentheses, here are 1\n  concat(dense 8) -> dense 3\n  ^^^^^^",
+        "error: Concat: shape of an input: expected that of [batch, 2, 4] but for axis 2, got [batch, 4, 2]\n  concat(reshape 2x4, reshape 4x2) -> flatten -> dense 3\n  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n  shape here: [batch, 8]",
+        "error: the network ends in [batch, 2, 3], the task needs [batch, 3]\n  reshape 2x4 -> dense 3\n                 ^^^^^^^ put 'flatten ->' before the last layer",
+        "error: LeakyRelu: negative_slope must be a number of at least 0, but it is -1\n  dense 3 -> leaky_relu -1\n             ^^^^^^^^^^^^^\n  shape here: [batch, 3]",
         "error: 'nobias' leaves nothing that bias_init could start\n  dense 8 nobias bias_init=zeros -> dense 3\n  ^^^^^",
         "error: 'leaky_relu' takes no further number, here is '3'\n  dense 8 -> leaky_relu 0.1 3 -> dense 3\n                            ^",
         "error: 'leaky_relu' takes at most 1 number, here are 2\n  dense 8 leaky_relu:0.1:3 -> dense 3\n          ^^^^^^^^^^^^^^^^",
@@ -87,4 +120,104 @@ fn a_wrong_line_is_told_where_and_what_would_be_right() {
             Err(error) => assert_eq!(error.render(), rendered),
         }
     }
+}
+
+#[test]
+fn pictures_are_flattened_before_a_dense_layer() {
+    for line in
+        ["dense 3", "dropout 0.2 -> dense 3 relu -> dense 3", "residual(dense 784) -> dense 3", "flatten -> dense"]
+    {
+        let graph = built(line, &[28, 28], Some(3)).graph;
+        assert_eq!(graph.shape(graph.parameters()[0].value).axes().last(), Some(&Dim::Fixed(784)), "{line}");
+    }
+    // The flattening is none of the layers, so it has no number.
+    assert_eq!(names(&built("dense 8 relu -> dense 3", &[1, 8, 8], Some(3)).graph)[2], "2.weight");
+    let rows = built("identity -> dense 3", &[28, 28], None).graph;
+    assert_eq!(rows.shape(rows.outputs()[0]).to_string(), "[batch, 28, 3]");
+}
+
+#[test]
+fn a_network_that_was_never_text_is_built_and_shown_as_it_would_print() {
+    let network = Network::new(vec![Item::new("dense").with(4usize).with("relu"), Item::new("dens").with(3usize)]);
+    let error = build(&network, &[8], Some(3)).expect_err("there is no 'dens'");
+    assert_eq!(
+        error.render(),
+        "error: unknown layer 'dens'\n  dense 4 relu -> dens 3\n                  ^^^^ did you mean 'dense'?"
+    );
+    let network = Network::new(vec![Item::new("dense").with(4usize).with("relu").repeated(2), Item::new("dense")]);
+    assert_eq!(names(&build(&network, &[8], Some(3)).expect("a network")).len(), 6);
+}
+
+#[test]
+fn impossible_inputs_are_errors() {
+    let network = Network::parse("dense 3").expect("a line");
+    for input_shape in [&[1usize; 9][..], &[1 << 20, 1 << 20]] {
+        let error = build(&network, input_shape, Some(3)).expect_err("no such input");
+        assert!(error.render().starts_with("error: shape of the input: "), "{}", error.render());
+    }
+    let error = build(&network, &[], Some(3)).expect_err("no features");
+    assert!(error.to_string().starts_with("dense needs rows with at least one axis"), "{error}");
+}
+
+#[test]
+fn defaults_of_initialisers_hold_where_the_line_does_not_say() {
+    let network = Network::parse("dense 4 -> dense 4 init=zeros bias_init=constant:2 -> dense 3").expect("a line");
+    let options =
+        NetworkOptions { weight_init: Init::Constant(0.5), bias_init: Init::Zeros, ..NetworkOptions::default() };
+    let graph = options.build(&network, &[4]).expect("a network").graph;
+    let parameters = Parameters::initialise(&graph, &Device::new(Isa::best(), 1), 1);
+    for (name, value) in [("0.weight", 0.5), ("0.bias", 0.0), ("1.weight", 0.0), ("1.bias", 2.0), ("2.weight", 0.5)] {
+        assert!(parameters.get(name).expect("a parameter").iter().all(|&x| x == value), "{name}");
+    }
+}
+
+#[test]
+fn an_initialiser_that_does_not_suit_a_bias_is_refused_from_rust_too() {
+    let layers = Sequential::new().then(Dense { bias_init: Init::HeNormal, ..Dense::default() });
+    let error = layers.graph(&[2]).expect_err("no fan");
+    assert!(error.to_string().starts_with("layer 0: 'he_normal' follows the sizes"), "{error}");
+}
+
+/// A user's own layer: in the notation, repeated, with an activation behind it, and printed again.
+#[test]
+fn own_words_are_words_like_any_other() {
+    #[derive(Debug)]
+    struct Halve;
+    impl Layer for Halve {
+        fn build(&self, builder: &mut GraphBuilder, x: ValueId) -> Result<ValueId, BuildError> {
+            let units = builder.shape(x).last().unwrap_or(2) / 2;
+            Dense { units, ..Dense::default() }.build(builder, x)
+        }
+        fn takes_activation(&self) -> bool {
+            true
+        }
+    }
+    let table = LayerTable::standard().with("halve", |read, _| read.flag("now").map(|_| Halve)).with_activation(
+        "twice",
+        &[2.0],
+        |numbers| match numbers[0] {
+            2.0 => Ok(Arc::new(Relu)),
+            other => Err(format!("'twice' is 2, not {other}")),
+        },
+    );
+    let options = NetworkOptions { table, outputs: Some(3), ..NetworkOptions::default() };
+    let parsed = |line: &str| Network::parse(line).expect("a line");
+    let built =
+        options.build(&parsed("2 * halve relu now -> twice -> halve -> twice -> dense"), &[16]).expect("a network");
+    assert_eq!(names(&built.graph)[4..], ["5.weight", "5.bias", "7.weight", "7.bias"]);
+    let printed = built.layers.to_notation().expect("words").to_string();
+    assert_eq!(printed, "2 * halve now relu -> relu -> halve relu -> dense 3");
+    let error = options.build(&parsed("halve twice:3 -> dense"), &[16]).expect_err("no such number");
+    assert_eq!(error.render(), "error: 'twice' is 2, not 3\n  halve twice:3 -> dense\n        ^^^^^^^");
+    let error = options.build(&parsed("halv -> dense"), &[16]).expect_err("a slip");
+    assert!(error.render().ends_with("did you mean 'halve'?"));
+}
+
+#[test]
+fn the_first_network_of_the_reference_runs_has_its_names() {
+    // Case run/mlp_sgd: dense 8->16, tanh, dense 16->3.
+    let graph = built("dense 16 tanh -> dense 3", &[8], Some(3)).graph;
+    assert_eq!(names(&graph), ["0.weight", "0.bias", "2.weight", "2.bias"]);
+    let sizes = |index: usize| graph.shape(graph.parameters()[index].value).to_string();
+    assert_eq!([sizes(0), sizes(1), sizes(2), sizes(3)], ["[16, 8]", "[16]", "[3, 16]", "[3]"]);
 }

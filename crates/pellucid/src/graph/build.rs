@@ -207,6 +207,11 @@ impl GraphBuilder {
         result
     }
 
+    /// Says what the layer is in whose scope this is, for people.
+    pub fn describe(&mut self, description: impl Into<String>) {
+        self.graph.descriptions.insert(self.scope.join("."), description.into());
+    }
+
     /// An error of the layer in whose scope this is.
     pub fn error(&self, problem: BuildProblem) -> BuildError {
         let label = self.scope.join(".");

@@ -11,6 +11,7 @@ mod plan;
 mod run;
 mod session;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use build::{BuildError, BuildProblem, GraphBuilder};
@@ -99,6 +100,8 @@ pub struct Graph {
     parameters: Vec<Parameter>,
     nodes: Vec<Node>,
     outputs: Vec<ValueId>,
+    /// What layers say of themselves, by label.
+    descriptions: BTreeMap<String, String>,
 }
 
 impl Graph {
@@ -125,6 +128,11 @@ impl Graph {
     /// The values that the graph is for, in order.
     pub fn outputs(&self) -> &[ValueId] {
         &self.outputs
+    }
+
+    /// What the layer with this label says of itself, for people: `dense 128`.
+    pub fn description(&self, label: &str) -> Option<&str> {
+        self.descriptions.get(label).map(String::as_str)
     }
 
     /// Number of values.

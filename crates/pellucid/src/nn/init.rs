@@ -15,6 +15,7 @@ use kernels::device::Device;
 use kernels::random;
 use serde::{Deserialize, Serialize};
 
+use super::layers::digits;
 use super::notation::Word;
 use crate::graph::Initialise;
 use crate::suggest::nearest;
@@ -262,14 +263,12 @@ impl Init {
     /// # Panics
     /// If a number is infinite or NaN.
     pub fn to_word(&self) -> Word {
-        // The shortest decimal digits of an f32 read as f64 are those that people wrote.
-        let number = |value: f32| value.to_string().parse::<f64>().expect("digits of a number");
         let numbers: Vec<f64> = match *self {
-            Init::Constant(value) => vec![number(value)],
-            Init::Uniform { low, high } => vec![number(low), number(high)],
-            Init::Normal { mean, std } | Init::TruncatedNormal { mean, std } => vec![number(mean), number(std)],
+            Init::Constant(value) => vec![digits(value)],
+            Init::Uniform { low, high } => vec![digits(low), digits(high)],
+            Init::Normal { mean, std } | Init::TruncatedNormal { mean, std } => vec![digits(mean), digits(std)],
             Init::XavierUniform { gain } | Init::XavierNormal { gain } | Init::Orthogonal { gain } if gain != 1.0 => {
-                vec![number(gain)]
+                vec![digits(gain)]
             }
             _ => Vec::new(),
         };

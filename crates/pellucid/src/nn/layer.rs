@@ -45,7 +45,12 @@ pub trait Layer: Debug + Send + Sync {
     fn build_at(&self, builder: &mut GraphBuilder, x: ValueId, position: &mut usize) -> Result<ValueId, BuildError> {
         let number = *position;
         *position += 1;
-        builder.scoped(number, |builder| self.build(builder, x))
+        builder.scoped(number, |builder| {
+            if let Some(item) = self.to_notation() {
+                builder.describe(item.to_string());
+            }
+            self.build(builder, x)
+        })
     }
 
     /// How the layer is written in a line of notation; `None` if it has no word there.

@@ -7,14 +7,16 @@ mod loss;
 mod network;
 pub mod notation;
 mod sequential;
+mod summary;
 mod table;
 
 pub use init::{Fans, Init, InitError};
 pub use layer::Layer;
-pub use layers::{ActivationWord, Dense, Repeat};
+pub use layers::{ActivationWord, Concat, Dense, Prelu, Repeat, Residual};
 pub use loss::{Link, Loss, LossError, LossLayer, OutputMismatch};
 pub use network::{BuiltNetwork, NetworkError, NetworkOptions, build};
 pub use sequential::{INPUT, Sequential};
+pub use summary::{Summary, SummaryOptions, SummaryRow};
 pub use table::{LayerTable, Lowering};
 
 /// [`build`] for a line of text.

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use super::notation::{Item, Network, NotationError, Span};
 use super::table::{LayerTable, lower};
-use super::{Init, Sequential};
-use crate::graph::{BuildError, BuildProblem, Graph};
+use super::{INPUT, Init, Layer, Sequential};
+use crate::graph::{BuildError, BuildProblem, Graph, GraphBuilder};
+use crate::ops::Flatten;
 use crate::tensor::{Dim, InvalidShape, Shape};
 
 /// How a line becomes a graph.
@@ -57,9 +58,9 @@ impl NetworkError {
 /// ```
 /// use pellucid::nn::{build, notation::Network};
 ///
-/// let graph = build(&Network::parse("dense 128 relu -> dense")?, &[784], Some(10))?;
+/// let graph = build(&Network::parse("dense 128 relu -> dense")?, &[28, 28], Some(10))?;
 /// assert_eq!(graph.shape(graph.outputs()[0]).to_string(), "[batch, 10]");
-/// let error = build(&Network::parse("dense 128 relu")?, &[784], Some(10)).unwrap_err();
+/// let error = build(&Network::parse("dense 128 relu")?, &[28, 28], Some(10)).unwrap_err();
 /// assert!(error.render().contains("add '-> dense 10'"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -73,11 +74,15 @@ pub fn build(notation: &Network, input_shape: &[usize], outputs: Option<usize>) 
 impl NetworkOptions {
     /// The layers and the graph of a line of notation for rows of `input_shape`, without the batch.
     ///
+    /// Rows of more than one axis (pictures) are flattened without a word where the first layer, `dropout` left aside, is
+    /// `dense`; that takes no number in the names of parameters. For a dense layer over the last axis alone, begin with
+    /// `identity`.
+    ///
     /// # Errors
     /// The first layer that is unknown or does not fit, with its place in the line, the shape there and a suggestion.
     pub fn build(&self, notation: &Network, input_shape: &[usize]) -> Result<BuiltNetwork, NetworkError> {
         let axes = [Dim::Batch].into_iter().chain(input_shape.iter().map(|&size| Dim::Fixed(size)));
-        Shape::new(axes).map_err(NetworkError::Input)?;
+        let input = Shape::new(axes).map_err(NetworkError::Input)?;
         // Errors point at a text: a network that was never text is read from its own line.
         let printed;
         let notation = if notation.items()[0].span() == Span::default() {
@@ -87,12 +92,29 @@ impl NetworkOptions {
             notation
         };
         let layers = lower(notation, self)?;
-        let graph = layers.graph(input_shape).map_err(|error| located(notation, error))?;
+        let flatten = input.rank() > 2 && begins_with_dense(notation);
+        let graph = graph(&layers, input, flatten).map_err(|error| located(notation, error))?;
         if let Some(outputs) = self.outputs {
             check_output(notation, graph.shape(graph.outputs()[0]), outputs)?;
         }
         Ok(BuiltNetwork { layers, graph })
     }
+}
+
+fn graph(layers: &Sequential, input: Shape, flatten: bool) -> Result<Graph, BuildError> {
+    let mut builder = GraphBuilder::new();
+    let mut x = builder.input(INPUT, input)?;
+    if flatten {
+        x = builder.scoped("flatten", |builder| builder.add(Flatten, &[x]))?;
+    }
+    let y = layers.build(&mut builder, x)?;
+    Ok(builder.finish(&[y]))
+}
+
+fn begins_with_dense(notation: &Network) -> bool {
+    let layers = notation.layers();
+    let first = layers.iter().find(|item| item.word() != "dropout");
+    first.is_some_and(|item| item.word() == "dense" || item.branches().first().is_some_and(begins_with_dense))
 }
 
 /// The error of a layer at its place in the line.

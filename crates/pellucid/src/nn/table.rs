@@ -61,7 +61,14 @@ impl LayerTable {
             let defaults: Vec<f64> = known.settings.iter().map(|(_, default)| *default).collect();
             table = table.with_activation(known.word, &defaults, |numbers| Ok((known.layer)(numbers)));
         }
-        table.with("dense", layers::dense)
+        table
+            .with("concat", layers::concat)
+            .with("dense", layers::dense)
+            .with("dropout", layers::dropout)
+            .with("flatten", layers::flatten)
+            .with("identity", layers::identity)
+            .with("reshape", layers::reshape)
+            .with("residual", layers::residual)
     }
 
     /// With one more layer, in the place of a former one of the same word. `read` takes the arguments that it knows; what it

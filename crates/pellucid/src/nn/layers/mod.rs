@@ -1,14 +1,30 @@
 //! One layer = one file: what it adds to a graph, and how it is written in the notation.
 
 mod activation;
+mod concat;
 mod dense;
+mod dropout;
+mod flatten;
+mod identity;
+mod prelu;
 mod repeat;
+mod reshape;
+mod residual;
 mod written;
 
 pub use activation::ActivationWord;
+pub use concat::Concat;
 pub use dense::Dense;
+pub use prelu::Prelu;
 pub use repeat::Repeat;
+pub use residual::Residual;
 
-pub(super) use activation::ACTIVATIONS;
+pub(super) use activation::{ACTIVATIONS, digits};
+pub(super) use concat::concat;
 pub(super) use dense::dense;
+pub(super) use dropout::dropout;
+pub(super) use flatten::flatten;
+pub(super) use identity::identity;
+pub(super) use reshape::reshape;
+pub(super) use residual::residual;
 pub(super) use written::Written;
