@@ -6,6 +6,7 @@ use kernels::epilogue::InPlace;
 use kernels::unary::{self, Unary};
 use serde_json::Value;
 
+use super::check::{Bound, Case, Values};
 use super::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes};
 use crate::tensor::Shape;
 
@@ -27,6 +28,25 @@ pub trait Activation: Unary + Debug + 'static {
     fn check(&self) -> Result<(), ShapeError> {
         Ok(())
     }
+}
+
+/// Cases of an activation, near zero and far from it; `function` is the reference, `kinks` are where it has no
+/// derivative.
+pub fn activation_cases<F: Activation>(
+    activation: F,
+    kinks: &[f32],
+    function: impl Fn(f64) -> f64 + Clone + Send + Sync + 'static,
+    value: Bound,
+    gradient: Bound,
+) -> Vec<Case> {
+    let case = |name: &str, spread: f32| {
+        let values = Values::AwayFrom { spread, kinks: kinks.to_vec(), margin: 0.05 };
+        Case::elementwise(activation, values, function.clone())
+            .named(format!("{name}, {activation:?}"))
+            .within(value, gradient)
+            .refuses([Shape::batched(&[2]), Shape::batched(&[2])], "takes 1 inputs, got 2")
+    };
+    vec![case("near zero", 1.5), case("far from zero", 15.0)]
 }
 
 /// The fields of an op as attributes. A number stands there as the shortest text that gives the same f32 again.
@@ -100,6 +120,36 @@ impl<F: Activation> Op for F {
             unary::backward_in_place(run.device, *self, x, y, dx);
         } else {
             unary::backward(run.device, *self, x, y, dy, dx);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{Celu, Elu, LeakyRelu, Softplus};
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let refuse = |op: &dyn Op, expected: &str| {
+            let error = op.output_shape(&[Shape::batched(&[2])]).expect_err("a wrong setting");
+            assert_eq!(error.to_string(), expected);
+        };
+        refuse(&Elu { alpha: -0.5 }, "alpha must be a number of at least 0, but it is -0.5");
+        refuse(&Celu { alpha: 0.0 }, "alpha must be a number above 0, but it is 0");
+        refuse(&LeakyRelu { negative_slope: f32::NAN }, "negative_slope must be a number of at least 0, but it is NaN");
+        refuse(&Softplus { beta: -1.0, threshold: 20.0 }, "beta must be a number above 0, but it is -1");
+        refuse(&Softplus { beta: 1.0, threshold: f32::INFINITY }, "threshold must be a number, but it is inf");
+    }
+
+    #[test]
+    fn numbers_are_written_as_short_as_they_can_be_read() {
+        for value in [0.1f32, 0.02, 1.0 / 3.0, 1e-30, f32::MAX, f32::MIN_POSITIVE, 1e-45, 16_777_216.0] {
+            let attributes = attributes_of(&Elu { alpha: value });
+            let text = serde_json::to_string(&attributes).expect("JSON");
+            assert!(text.len() <= r#"{"alpha":}"#.len() + 16, "{text}");
+            let back: Elu = serde_json::from_str(&text).expect("the same op");
+            assert_eq!(back.alpha.to_bits(), value.to_bits(), "{text}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use kernels::binary;
 
+use super::check::Case;
 use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes, broadcast};
 use crate::tensor::Shape;
 
@@ -43,4 +44,9 @@ impl Op for Add {
             dx.copy_from_slice(pass.dy);
         }
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    broadcast::cases(Add, |x, y| x + y)
 }

@@ -5,7 +5,8 @@ use kernels::binary::{self, Binary};
 use kernels::device::Device;
 use kernels::reduce::column_sums;
 
-use super::{Forward, ShapeError};
+use super::check::{Bound, Case, Input, Sample, Values};
+use super::{Forward, Op, ShapeError};
 use crate::tensor::{Dim, Shape};
 
 /// The shape of the first input, if the second has the same or its last axes, without the batch.
@@ -45,6 +46,30 @@ pub(super) fn output_gradient<'a>(dz: &'a [f32], dx: &'a Option<&mut [f32]>) -> 
         Some(dx) if dz.is_empty() => dx,
         _ => dz,
     }
+}
+
+/// Cases for `op`, whose reference is `f` on two numbers.
+pub(super) fn cases(op: impl Op + Copy + 'static, f: fn(f64, f64) -> f64) -> Vec<Case> {
+    let of = |name: &str, second: Shape| {
+        let reference = move |at: &Sample| {
+            let y = &at.inputs[1];
+            at.inputs[0].iter().enumerate().map(|(i, &x)| f(x, y[i % y.len()])).collect()
+        };
+        let rows = 600.0;
+        let gradient = Bound::magnitude(0.5 * (rows + 2.0), "half a unit for each row of a sum");
+        Case::new(op, [Input::batched(&[2, 17]), Input::new(second, Values::Normal(1.0))], reference)
+            .named(name)
+            .batches([1, 2, 5, rows as usize / 2])
+            .within(Bound::ROUNDED, gradient)
+            .refuses([Shape::batched(&[2])], "takes 2 inputs, got 1")
+            .refuses([Shape::batched(&[2]), Shape::batched(&[3])], "shape of the second input")
+    };
+    vec![
+        of("equal shapes", Shape::batched(&[2, 17])),
+        of("a sample for all", Shape::fixed(&[2, 17])),
+        of("a row for all", Shape::fixed(&[17])),
+        of("a number for all", Shape::scalar()),
+    ]
 }
 
 #[cfg(test)]

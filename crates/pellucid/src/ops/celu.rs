@@ -3,10 +3,12 @@
 //!
 //! Barron, "Continuously differentiable exponential linear units", 2017.
 
-use kernels::math::expm1;
+use kernels::math::{EXPM1_ULP, expm1};
 use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 use super::{Activation, Attributes, ShapeError, attributes_of};
 
 /// y = x where x > 0, else alpha · (exp(x / alpha) - 1)
@@ -50,6 +52,19 @@ impl Activation for Celu {
     fn check(&self) -> Result<(), ShapeError> {
         ShapeError::expect_setting("alpha", self.alpha, "a number above 0", |a| a > 0.0)
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(EXPM1_ULP + 1.5, "exp(x / a) - 1, with a quotient before and a product after");
+    let gradient = Bound::relative(1.0, "y / a + 1 cancels").and_absolute(4.0);
+    let of = |alpha: f32| {
+        let a = f64::from(alpha);
+        // Only the second derivative jumps at 0, but the five-point formula needs more.
+        let function = move |x: f64| if x > 0.0 { x } else { a * libm::expm1(x / a) };
+        activation_cases(Celu { alpha }, &[0.0], function, value, gradient)
+    };
+    [1.0, 0.7, 2.0].into_iter().flat_map(of).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use kernels::device::Device;
 
+use super::check::{Bound, Case, Input, Sample};
 use super::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes, attributes_of};
 use crate::tensor::{Dim, Shape};
 
@@ -115,6 +116,31 @@ fn take_columns(
             target.copy_from_slice(&source[(first + i) * width + start..][..part]);
         }
     });
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let of = |axis: usize, samples: &[&[usize]]| {
+        let inputs = samples.iter().map(|sample| Input::batched(sample));
+        let reference = move |at: &Sample| {
+            let rows: usize = at.output_dims[..axis].iter().product();
+            let mut output = Vec::new();
+            for row in 0..rows {
+                for (input, dims) in at.inputs.iter().zip(at.dims) {
+                    let part: usize = dims[axis..].iter().product();
+                    output.extend_from_slice(&input[row * part..(row + 1) * part]);
+                }
+            }
+            output
+        };
+        Case::new(Concatenate { axis }, inputs, reference)
+            .named(format!("{samples:?} along axis {axis}"))
+            .batches([1, 2, 5, 1000])
+            .within(Bound::EXACT, Bound::EXACT)
+            .refuses([Shape::batched(&[2, 2]), Shape::batched(&[2, 2, 2])], "shape of an input")
+            .refuses([Shape::batched(&[]), Shape::batched(&[])], "axis to concatenate along")
+    };
+    vec![of(1, &[&[2, 3], &[4, 3], &[1, 3]]), of(2, &[&[2, 3], &[2, 16]]), of(1, &[&[5]]), of(1, &[&[1][..]; 16])]
 }
 
 #[cfg(test)]

@@ -13,11 +13,12 @@ use kernels::device::Device;
 use kernels::gemm::{Gemm, GemmPacked, Matrix, PackedMatrix, gemm, gemm_packed, gemm_scratch};
 use kernels::reduce::column_sums;
 
+use super::check::{Bound, Case, Input, Sample};
 use super::{Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes};
 use crate::tensor::{Dim, Shape, Tensor};
 
 /// Dense with inputs x, W and, unless there is no bias, b.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Dense;
 
 /// Rows, in and out of the product.
@@ -111,4 +112,41 @@ impl Op for Dense {
             gemm(run.device, &product(rows, inner, out, dy, weight), dx, pass.scratch);
         }
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let of = |name: &str, sample: &[usize], out: usize, with_bias: bool, batches: &[usize]| {
+        let inner = *sample.last().expect("an axis");
+        let mut inputs = vec![Input::batched(sample), Input::fixed(&[out, inner])];
+        inputs.extend(with_bias.then(|| Input::fixed(&[out])));
+        let rows: usize = batches.iter().max().expect("a batch") * sample.iter().rev().skip(1).product::<usize>();
+        let longest = rows.max(inner).max(out) as f64;
+        let bound = Bound::magnitude(0.5 * (longest + 1.0), "half a unit for each of the terms of a sum");
+        let reference = move |at: &Sample| {
+            let [x, weight] = [&at.inputs[0], &at.inputs[1]];
+            let row = |x: &[f64]| -> Vec<f64> {
+                let product = |i: usize| (0..inner).map(|k| x[k] * weight[i * inner + k]).sum::<f64>();
+                (0..out).map(|i| product(i) + at.inputs.get(2).map_or(0.0, |bias| bias[i])).collect()
+            };
+            x.chunks(inner).flat_map(row).collect()
+        };
+        let [x, weight, bias] = [Shape::batched(sample), Shape::fixed(&[out, inner]), Shape::fixed(&[out])];
+        Case::new(Dense, inputs, reference)
+            .named(name)
+            .batches(batches.iter().copied())
+            .within(bound, bound)
+            .refuses([x.clone()], "takes 2 or 3 inputs, got 1")
+            .refuses([x.clone(), weight.clone(), bias.clone(), bias.clone()], "takes 2 or 3 inputs, got 4")
+            .refuses([x.clone(), bias.clone(), bias.clone()], "shape of the weight: expected [out, in]")
+            .refuses([x.with_last(inner + 1), weight.clone()], "last axis of the input")
+            .refuses([x.clone(), weight, Shape::fixed(&[out + 1])], "shape of the bias")
+    };
+    vec![
+        of("one number", &[1], 1, true, &[1, 2]),
+        of("tails", &[17], 9, true, &[1, 2, 5, 33]),
+        of("without bias", &[6], 4, false, &[1, 3]),
+        of("rows of rows", &[3, 6], 5, true, &[1, 2]),
+        of("several tasks", &[65], 129, true, &[1, 70]),
+    ]
 }

@@ -8,6 +8,7 @@
 
 use kernels::random::{dropout, dropout_in_place};
 
+use super::check::{Bound, Case, Input, Sample};
 use super::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes, attributes_of, view};
 use crate::tensor::Shape;
 
@@ -75,6 +76,43 @@ impl Op for Dropout {
             dropout_in_place(run.device, run.random(), self.rate, dx);
         } else {
             dropout(run.device, run.random(), self.rate, pass.dy, dx);
+        }
+    }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let bound = Bound::relative(1.5, "1 / (1 - rate) has two roundings, and a product");
+    let of = |rate: f32| {
+        let reference = move |at: &Sample| {
+            // Of each 128 values, eight vectors of 16 lanes: those with an even number have the low halves of the words.
+            let kept = |i: usize| {
+                let (group, vector, lane) = (i / 128, i % 128 / 16, i % 16);
+                let word = at.random.u32_at((group * 64 + vector / 2 * 16 + lane) as u64);
+                f64::from(word >> (vector % 2 * 16) & 0xffff) >= (f64::from(rate) * 65536.0).round()
+            };
+            let scale = 1.0 / (1.0 - f64::from(rate));
+            at.inputs[0].iter().enumerate().map(|(i, x)| if kept(i) { x * scale } else { 0.0 }).collect()
+        };
+        Case::new(Dropout { rate }, [Input::batched(&[])], reference)
+            .named(rate)
+            .batches((0..=33).chain([127, 129, 300, 40_001]))
+            .within(bound, bound)
+            .differs_at_inference()
+            .refuses([Shape::scalar(), Shape::scalar()], "takes 1 inputs, got 2")
+    };
+    vec![of(0.0), of(0.1), of(0.5), of(0.9), of(1.0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_that_are_no_probabilities_are_refused() {
+        for (rate, found) in [(-0.1, "-0.1"), (1.5, "1.5"), (f32::NAN, "NaN")] {
+            let error = Dropout { rate }.output_shape(&[Shape::batched(&[2])]).expect_err("a wrong rate");
+            assert_eq!(error.to_string(), format!("rate must be a number from 0 to 1, but it is {found}"));
         }
     }
 }

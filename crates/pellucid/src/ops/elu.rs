@@ -3,10 +3,12 @@
 //!
 //! Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by exponential linear units", 2015.
 
-use kernels::math::expm1;
+use kernels::math::{EXPM1_ULP, expm1};
 use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 use super::{Activation, Attributes, ShapeError, attributes_of};
 
 /// y = x where x > 0, else alpha · (exp(x) - 1)
@@ -48,6 +50,17 @@ impl Activation for Elu {
     fn check(&self) -> Result<(), ShapeError> {
         ShapeError::expect_setting("alpha", self.alpha, "a number of at least 0", |a| a >= 0.0)
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(EXPM1_ULP + 1.0, "exp(x) - 1, and a product");
+    let gradient = Bound::relative(1.0, "y + alpha cancels, in units of alpha").and_absolute(8.0);
+    let of = |alpha: f32| {
+        let function = move |x: f64| if x > 0.0 { x } else { f64::from(alpha) * libm::expm1(x) };
+        activation_cases(Elu { alpha }, &[0.0], function, value, gradient)
+    };
+    [1.0, 0.7, 2.0].into_iter().flat_map(of).collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Exponential function: y = exp x = dy/dx; ∞ above 88.7.
 
-use kernels::math::exp;
+use kernels::math::{EXP_ULP, exp};
 use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
 use super::Activation;
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 
 /// y = exp x
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -28,6 +30,13 @@ impl Unary for Exp {
 impl Activation for Exp {
     const NAME: &'static str = "Exp";
     const FLOPS: u64 = 10;
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(EXP_ULP, "the exponential's own");
+    let gradient = Bound::relative(EXP_ULP + 0.5, "the exponential's own, and one product");
+    activation_cases(Exp, &[], libm::exp, value, gradient)
 }
 
 #[cfg(test)]

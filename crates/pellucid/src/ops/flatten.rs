@@ -1,5 +1,6 @@
 //! Flatten: every sample becomes one row, [batch, a, b, …] → [batch, a·b·…]. A view.
 
+use super::check::{Bound, Case, Input};
 use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes, view};
 use crate::tensor::Shape;
 
@@ -41,6 +42,18 @@ impl Op for Flatten {
     fn backward(&self, _: &Run, pass: Backward) {
         view::backward(pass);
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let of = |sample: &[usize]| {
+        Case::new(Flatten, [Input::batched(sample)], |at| at.inputs[0].clone())
+            .named(format!("{sample:?}"))
+            .within(Bound::EXACT, Bound::EXACT)
+            .refuses([Shape::fixed(&[2, 3])], "expected [batch, …]")
+            .refuses([Shape::scalar()], "expected [batch, …]")
+    };
+    vec![of(&[]), of(&[7]), of(&[2, 3, 5])]
 }
 
 #[cfg(test)]

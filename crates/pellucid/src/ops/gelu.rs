@@ -7,6 +7,8 @@ use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
 use super::Activation;
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 
 /// 1 / √(2π)
 const INVERSE_SQRT_2_PI: f32 = 0.398_942_3;
@@ -44,6 +46,14 @@ impl Unary for Gelu {
 impl Activation for Gelu {
     const NAME: &'static str = "Gelu";
     const FLOPS: u64 = 26;
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(2.0, "1 + erf cancels for negative x, down to -5.5").and_absolute(6.0);
+    let gradient = Bound::relative(2.0, "1 + erf cancels for negative x").and_absolute(4.0);
+    let function = |x: f64| 0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
+    activation_cases(Gelu, &[], function, value, gradient)
 }
 
 #[cfg(test)]

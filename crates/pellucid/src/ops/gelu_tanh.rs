@@ -10,16 +10,18 @@ use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
 use super::Activation;
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
+use super::gate::gate;
 
 /// 2 √(2/π)
 const TWICE: f32 = 1.595_769;
 const CUBIC: f32 = 0.044715;
 
-/// σ(2u)
+/// 2u
 #[inline(always)]
-fn gate<S: Simd>(s: S, x: S::Float) -> S::Float {
-    let factor = s.fma(s.mul(s.splat(TWICE * CUBIC), x), x, s.splat(TWICE));
-    sigmoid(s, s.mul(x, factor))
+fn argument<S: Simd>(s: S, x: S::Float) -> S::Float {
+    s.mul(x, s.fma(s.mul(s.splat(TWICE * CUBIC), x), x, s.splat(TWICE)))
 }
 
 /// y = x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2
@@ -33,16 +35,16 @@ impl Unary for GeluTanh {
     fn value<S: Simd>(self, s: S, x: S::Float) -> S::Float {
         // -∞ · 0 would be NaN.
         let x = s.max(s.splat(-f32::MAX), x);
-        s.mul(x, gate(s, x))
+        s.mul(x, sigmoid(s, argument(s, x)))
     }
 
     #[inline(always)]
     fn derivative<S: Simd>(self, s: S, x: S::Float, _: S::Float) -> S::Float {
         // ±∞ · 0 would be NaN; beyond ±20 the logistic function is 0 or 1.
         let x = s.max(s.splat(-20.0), s.min(s.splat(20.0), x));
-        let gate = gate(s, x);
+        let (gate, rest) = gate(s, argument(s, x));
         let slope = s.fma(s.mul(s.splat(3.0 * TWICE * CUBIC), x), x, s.splat(TWICE));
-        let change = s.mul(s.mul(gate, s.sub(s.splat(1.0), gate)), slope);
+        let change = s.mul(s.mul(gate, rest), slope);
         s.fma(x, change, gate)
     }
 }
@@ -50,6 +52,17 @@ impl Unary for GeluTanh {
 impl Activation for GeluTanh {
     const NAME: &'static str = "GeluTanh";
     const FLOPS: u64 = 18;
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(4.0, "σ of an argument that is off by 2 ε |2u|").and_absolute(4.0);
+    let gradient = Bound::relative(4.0, "σ of an argument that is off, times the slope of it").and_absolute(6.0);
+    let function = |x: f64| {
+        let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+        x / (1.0 + libm::exp(-2.0 * u))
+    };
+    activation_cases(GeluTanh, &[], function, value, gradient)
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@
 //! Dauphin, Fan, Auli and Grangier, "Language modeling with gated convolutional networks", 2017.
 
 use kernels::binary::{self, Binary, Mul};
-use kernels::math::sigmoid;
+use kernels::math::{SIGMOID_ULP, sigmoid};
 use kernels::simd::Simd;
 
+use super::check::{Bound, Case, Input, Values};
+use super::gate::{GATE_ULP, gate};
 use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes};
 use crate::tensor::Shape;
 
@@ -87,7 +89,29 @@ struct GateSlope;
 impl Binary for GateSlope {
     #[inline(always)]
     fn value<S: Simd>(self, s: S, a: S::Float, b: S::Float) -> S::Float {
-        let gate = sigmoid(s, b);
-        s.mul(a, s.mul(gate, s.sub(s.splat(1.0), gate)))
+        let (gate, rest) = gate(s, b);
+        s.mul(a, s.mul(gate, rest))
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(SIGMOID_ULP + 0.5, "the logistic function's own, and one product");
+    let gradient = Bound::relative(2.0 * GATE_ULP + 1.5, "two gates and three products");
+    let of = |sample: &[usize]| {
+        let width = *sample.last().expect("an axis");
+        let row = move |x: &[f64]| -> Vec<f64> {
+            let (a, b) = x.split_at(width / 2);
+            a.iter().zip(b).map(|(a, b)| a / (1.0 + libm::exp(-b))).collect()
+        };
+        let input = Input::new(Shape::batched(sample), Values::Normal(3.0));
+        Case::new(Glu, [input], move |at| at.inputs[0].chunks(width).flat_map(row).collect())
+            .named(format!("{sample:?}"))
+            .batches([0, 1, 2, 5, 10_000 / width])
+            .within(value, gradient)
+            .refuses([Shape::batched(&[3])], "last axis of the input: expected an even size, got 3")
+            .refuses([Shape::batched(&[])], "an axis after the batch")
+            .refuses([Shape::batched(&[2]), Shape::batched(&[2])], "takes 1 inputs, got 2")
+    };
+    vec![of(&[2]), of(&[3, 18]), of(&[64])]
 }

@@ -6,6 +6,8 @@ use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
 use super::Activation;
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 
 /// y = x / 6 + 1/2, within 0 and 1
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -31,6 +33,13 @@ impl Unary for HardSigmoid {
 impl Activation for HardSigmoid {
     const NAME: &'static str = "HardSigmoid";
     const FLOPS: u64 = 4;
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(1.5, "a sum and a quotient");
+    let gradient = Bound::relative(1.5, "1/6 is rounded, and a product");
+    activation_cases(HardSigmoid, &[-3.0, 3.0], |x| (x + 3.0).clamp(0.0, 6.0) / 6.0, value, gradient)
 }
 
 #[cfg(test)]

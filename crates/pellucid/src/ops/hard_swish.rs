@@ -6,6 +6,8 @@ use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
 use super::Activation;
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 
 /// y = x (x / 6 + 1/2), the factor within 0 and 1
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -33,6 +35,13 @@ impl Unary for HardSwish {
 impl Activation for HardSwish {
     const NAME: &'static str = "HardSwish";
     const FLOPS: u64 = 5;
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(2.0, "a sum, a quotient, a product");
+    let gradient = Bound::relative(1.5, "x/3 + 1/2 cancels at -1.5").and_absolute(1.0);
+    activation_cases(HardSwish, &[-3.0, 3.0], |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0, value, gradient)
 }
 
 #[cfg(test)]

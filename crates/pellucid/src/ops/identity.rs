@@ -1,5 +1,6 @@
 //! Nothing: y = x, a view.
 
+use super::check::{Bound, Case, Values};
 use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes, view};
 use crate::tensor::Shape;
 
@@ -39,4 +40,13 @@ impl Op for Identity {
     fn backward(&self, _: &Run, pass: Backward) {
         view::backward(pass);
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::elementwise(Identity, Values::Normal(1.0), |x| x)
+            .within(Bound::EXACT, Bound::EXACT)
+            .refuses([Shape::scalar(), Shape::scalar()], "takes 1 inputs, got 2"),
+    ]
 }

@@ -5,6 +5,8 @@
 use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 use super::{Activation, Attributes, ShapeError, attributes_of};
 
 /// y = x where x > 0, else negative_slope · x
@@ -47,6 +49,15 @@ impl Activation for LeakyRelu {
     fn check(&self) -> Result<(), ShapeError> {
         ShapeError::expect_setting("negative_slope", self.negative_slope, "a number of at least 0", |a| a >= 0.0)
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let of = |negative_slope: f32| {
+        let function = move |x: f64| if x > 0.0 { x } else { f64::from(negative_slope) * x };
+        activation_cases(LeakyRelu { negative_slope }, &[0.0], function, Bound::ROUNDED, Bound::ROUNDED)
+    };
+    [0.01, 0.0, 1.5].into_iter().flat_map(of).collect()
 }
 
 #[cfg(test)]

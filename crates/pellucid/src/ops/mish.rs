@@ -10,6 +10,8 @@ use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
 use super::Activation;
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 
 /// From here on y = x and dy/dx = 1 in f32; exp(FLAT)⁴ does not overflow.
 const FLAT: f32 = 20.0;
@@ -50,6 +52,13 @@ impl Unary for Mish {
 impl Activation for Mish {
     const NAME: &'static str = "Mish";
     const FLOPS: u64 = 15;
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(6.0, "the exponential, twice in n, a quotient, a product");
+    let gradient = Bound::relative(8.0, "five operations on n; the sum cancels at -1.2").and_absolute(6.0);
+    activation_cases(Mish, &[], |x| x * libm::tanh(libm::log1p(libm::exp(x))), value, gradient)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use kernels::binary::{self, Mul};
 
+use super::check::Case;
 use super::{Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, broadcast};
 use crate::tensor::Shape;
 
@@ -63,4 +64,9 @@ impl Op for Multiply {
             (true, true) => binary::zip_row_in_place(run.device, Mul, dx, y),
         }
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    broadcast::cases(Multiply, |x, y| x * y)
 }

@@ -10,6 +10,7 @@ use kernels::binary::{self, Binary, Mul};
 use kernels::reduce::{column_sums, row_sums, sum};
 use kernels::simd::Simd;
 
+use super::check::{Bound, Case, Input, Sample, Values};
 use super::{Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes};
 use crate::tensor::{Dim, Shape};
 
@@ -128,4 +129,26 @@ impl Binary for SlopePart {
     fn value<S: Simd>(self, s: S, dy: S::Float, x: S::Float) -> S::Float {
         s.select(s.lt(s.splat(0.0), x), s.splat(0.0), s.mul(dy, x))
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let gradient =
+        Bound::relative(1.0, "a product; the sums of the slopes cancel, of some hundred terms").and_absolute(200.0);
+    let of = |sample: &[usize], slopes: usize| {
+        let reference = move |at: &Sample| {
+            let span: usize = at.dims[0][2..].iter().product();
+            let slope = |i: usize| at.inputs[1][i / span % slopes];
+            at.inputs[0].iter().enumerate().map(|(i, &x)| if x > 0.0 { x } else { slope(i) * x }).collect()
+        };
+        let x = Values::AwayFrom { spread: 1.5, kinks: vec![0.0], margin: 0.05 };
+        Case::new(Prelu, [Input::new(Shape::batched(sample), x), Input::fixed(&[slopes])], reference)
+            .named(format!("{sample:?}, {slopes} slopes"))
+            .batches([1, 2, 5, 600 / slopes])
+            .within(Bound::ROUNDED, gradient)
+            .refuses([Shape::batched(&[5])], "takes 2 inputs, got 1")
+            .refuses([Shape::batched(&[5]), Shape::fixed(&[4])], "expected [5] (the channels) or [1], got [4]")
+            .refuses([Shape::batched(&[]), Shape::fixed(&[4])], "shape of the slope: expected [1], got [4]")
+    };
+    vec![of(&[5], 5), of(&[5], 1), of(&[3, 2, 7], 3), of(&[3, 17], 1), of(&[1, 4], 1)]
 }

@@ -6,6 +6,8 @@ use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
 use super::Activation;
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 
 /// y = max(x, 0)
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -29,4 +31,9 @@ impl Unary for Relu {
 impl Activation for Relu {
     const NAME: &'static str = "Relu";
     const FLOPS: u64 = 1;
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    activation_cases(Relu, &[0.0], |x| x.max(0.0), Bound::EXACT, Bound::EXACT)
 }

@@ -6,6 +6,8 @@ use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
 use super::Activation;
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 
 /// y = min(max(x, 0), 6)
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -29,6 +31,11 @@ impl Unary for Relu6 {
 impl Activation for Relu6 {
     const NAME: &'static str = "Relu6";
     const FLOPS: u64 = 2;
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    activation_cases(Relu6, &[0.0, 6.0], |x| x.clamp(0.0, 6.0), Bound::EXACT, Bound::EXACT)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Reshape: other sizes for the same values in the same order, [batch, a, b, …] → [batch, c, d, …]. A view.
 
+use super::check::{Bound, Case, Input};
 use super::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes, attributes_of, view};
 use crate::tensor::{Dim, Shape};
 
@@ -56,6 +57,18 @@ impl Op for Reshape {
     fn backward(&self, _: &Run, pass: Backward) {
         view::backward(pass);
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let of = |from: &[usize], to: &[usize]| {
+        Case::new(Reshape { shape: to.to_vec() }, [Input::batched(from)], |at| at.inputs[0].clone())
+            .named(format!("{from:?} to {to:?}"))
+            .within(Bound::EXACT, Bound::EXACT)
+            .refuses([Shape::batched(&[13])], "values of a sample")
+            .refuses([Shape::fixed(&[2, 3])], "expected [batch, …]")
+    };
+    vec![of(&[6], &[2, 3]), of(&[2, 3, 5], &[30]), of(&[1], &[])]
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 //!
 //! Klambauer, Unterthiner, Mayr and Hochreiter, "Self-normalizing neural networks", 2017.
 
-use kernels::math::expm1;
+use kernels::math::{EXPM1_ULP, expm1};
 use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
 use super::Activation;
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 
 /// λ
 const SCALE: f32 = 1.050_701;
@@ -36,6 +38,15 @@ impl Unary for Selu {
 impl Activation for Selu {
     const NAME: &'static str = "Selu";
     const FLOPS: u64 = 13;
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(EXPM1_ULP + 1.5, "exp(x) - 1, a product, and constants that are rounded");
+    let gradient = Bound::relative(1.5, "y + λ a cancels, in units of λ a").and_absolute(8.0);
+    let (scale, alpha) = (1.050_700_987_355_480_5, 1.673_263_242_354_377_2);
+    let function = move |x: f64| scale * if x > 0.0 { x } else { alpha * libm::expm1(x) };
+    activation_cases(Selu, &[0.0], function, value, gradient)
 }
 
 #[cfg(test)]

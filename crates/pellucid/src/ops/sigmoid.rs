@@ -2,11 +2,13 @@
 //!
 //! Where y rounds to 1 (x above 17) the derivative is 0; it is below 6·10⁻⁸ there.
 
-use kernels::math::sigmoid;
+use kernels::math::{SIGMOID_ULP, sigmoid};
 use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
 use super::Activation;
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 
 /// y = 1 / (1 + exp(-x))
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -29,6 +31,13 @@ impl Unary for Sigmoid {
 impl Activation for Sigmoid {
     const NAME: &'static str = "Sigmoid";
     const FLOPS: u64 = 10;
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(SIGMOID_ULP, "the logistic function's own");
+    let gradient = Bound::relative(4.0, "y (1 - y) from a y that is off").and_absolute(3.0);
+    activation_cases(Sigmoid, &[], |x| 1.0 / (1.0 + libm::exp(-x)), value, gradient)
 }
 
 #[cfg(test)]

@@ -3,11 +3,14 @@
 //! Hendrycks and Gimpel, "Gaussian error linear units", 2016; Ramachandran, Zoph and Le, "Searching for activation
 //! functions", 2017.
 
-use kernels::math::sigmoid;
+use kernels::math::{SIGMOID_ULP, sigmoid};
 use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
 use super::Activation;
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
+use super::gate::gate;
 
 /// y = x / (1 + exp(-x))
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -27,15 +30,22 @@ impl Unary for Silu {
     fn derivative<S: Simd>(self, s: S, x: S::Float, _: S::Float) -> S::Float {
         // ±∞ · 0 would be NaN.
         let x = s.max(s.splat(-f32::MAX), s.min(s.splat(f32::MAX), x));
-        let one = s.splat(1.0);
-        let gate = sigmoid(s, x);
-        s.mul(gate, s.fma(x, s.sub(one, gate), one))
+        let (gate, rest) = gate(s, x);
+        s.mul(gate, s.fma(x, rest, s.splat(1.0)))
     }
 }
 
 impl Activation for Silu {
     const NAME: &'static str = "Swish";
     const FLOPS: u64 = 11;
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(SIGMOID_ULP + 0.5, "the logistic function's own, and one product");
+    let gradient =
+        Bound::relative(6.0, "two gates and three products; 1 + x (1 - σ) cancels at -1.3").and_absolute(2.0);
+    activation_cases(Silu, &[], |x| x / (1.0 + libm::exp(-x)), value, gradient)
 }
 
 #[cfg(test)]

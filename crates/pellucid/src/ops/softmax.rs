@@ -6,6 +6,7 @@
 
 use kernels::softmax::{softmax, softmax_backward};
 
+use super::check::{Bound, Case, Input, Values};
 use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes};
 use crate::tensor::Shape;
 
@@ -42,4 +43,30 @@ impl Op for Softmax {
             softmax_backward(run.device, n, pass.output.data, pass.dy, dx);
         }
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(
+        20.0,
+        "half a unit of each distance from the greatest value, up to 30; exponential, sum, quotient",
+    );
+    let gradient = Bound::relative(20.0, "that of y; the difference cancels in units of dy").and_absolute(10.0);
+    let of = |sample: &[usize], spread: f32| {
+        let n = *sample.last().expect("an axis");
+        let row = |x: &[f64]| -> Vec<f64> {
+            let greatest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = x.iter().map(|x| libm::exp(x - greatest)).sum();
+            x.iter().map(|x| libm::exp(x - greatest) / sum).collect()
+        };
+        let input = Input::new(Shape::batched(sample), Values::Normal(spread));
+        Case::new(Softmax, [input], move |at| at.inputs[0].chunks(n).flat_map(row).collect())
+            .named(format!("{sample:?}"))
+            .batches([0, 1, 2, 5, 17, 700 / n])
+            .within(value, gradient)
+            .refuses([Shape::batched(&[])], "an axis after the batch")
+            .refuses([Shape::batched(&[0])], "an axis after the batch")
+            .refuses([Shape::batched(&[2]), Shape::batched(&[2])], "takes 1 inputs, got 2")
+    };
+    vec![of(&[1], 1.0), of(&[2], 5.0), of(&[10], 1.0), of(&[3, 17], 5.0), of(&[33], 1.0), of(&[100], 5.0)]
 }

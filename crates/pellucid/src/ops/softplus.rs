@@ -6,10 +6,12 @@
 //! Dugas, Bengio, Bélisle, Nadeau and Garcia, "Incorporating second-order functional knowledge for better option
 //! pricing", 2000.
 
-use kernels::math::{exp, log1p, sigmoid};
+use kernels::math::{SIGMOID_ULP, exp, log1p, sigmoid};
 use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 use super::{Activation, Attributes, ShapeError, attributes_of};
 
 /// y = ln(1 + exp(beta · x)) / beta, and y = x where beta · x > threshold
@@ -58,6 +60,22 @@ impl Activation for Softplus {
         ShapeError::expect_setting("beta", self.beta, "a number above 0", |beta| beta > 0.0)?;
         ShapeError::expect_setting("threshold", self.threshold, "a number", |_| true)
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(4.0, "exponential, logarithm, a sum and a quotient");
+    let gradient = Bound::relative(SIGMOID_ULP + 0.5, "the logistic function's own, and one product");
+    let of = |softplus: Softplus| {
+        let (beta, threshold) = (f64::from(softplus.beta), f64::from(softplus.threshold));
+        let function = move |x: f64| {
+            let z = beta * x;
+            if z > threshold { x } else { (z.max(0.0) + libm::log1p(libm::exp(-z.abs()))) / beta }
+        };
+        activation_cases(softplus, &[softplus.threshold / softplus.beta], function, value, gradient)
+    };
+    // (With powers of two β x is exact.)
+    [Softplus::default(), Softplus { beta: 2.0, threshold: 2.0 }].into_iter().flat_map(of).collect()
 }
 
 #[cfg(test)]

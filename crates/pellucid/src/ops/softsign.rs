@@ -6,6 +6,8 @@ use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
 use super::Activation;
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 
 /// y = x / (1 + |x|)
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -31,6 +33,13 @@ impl Unary for Softsign {
 impl Activation for Softsign {
     const NAME: &'static str = "Softsign";
     const FLOPS: u64 = 3;
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(1.5, "a sum and a quotient");
+    let gradient = Bound::relative(4.0, "a sum, a quotient, its square, a product");
+    activation_cases(Softsign, &[0.0], |x| x / (1.0 + x.abs()), value, gradient)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use kernels::binary;
 
+use super::check::Case;
 use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes, broadcast};
 use crate::tensor::Shape;
 
@@ -44,4 +45,9 @@ impl Op for Subtract {
             dx.copy_from_slice(pass.dy);
         }
     }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    broadcast::cases(Subtract, |x, y| x - y)
 }

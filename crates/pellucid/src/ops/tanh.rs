@@ -1,10 +1,12 @@
 //! Hyperbolic tangent: y = tanh x; dy/dx = 1 - y².
 
-use kernels::math::tanh;
+use kernels::math::{TANH_ULP, tanh};
 use kernels::simd::Simd;
 use kernels::unary::{Reads, Unary};
 
 use super::Activation;
+use super::activation::activation_cases;
+use super::check::{Bound, Case};
 
 /// y = tanh x
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -27,6 +29,13 @@ impl Unary for Tanh {
 impl Activation for Tanh {
     const NAME: &'static str = "Tanh";
     const FLOPS: u64 = 12;
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let value = Bound::relative(TANH_ULP, "the hyperbolic tangent's own");
+    let gradient = Bound::relative(1.0, "1 - y² from a y that is off").and_absolute(6.0);
+    activation_cases(Tanh, &[], libm::tanh, value, gradient)
 }
 
 #[cfg(test)]
