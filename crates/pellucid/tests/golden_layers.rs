@@ -153,7 +153,7 @@ impl Op for Contraction {
         pass.output[0] = y.iter().zip(dy).map(|(y, dy)| y * dy).sum();
     }
 
-    fn backward(&self, _: &Run, mut pass: Backward) {
+    fn backward(&self, _: &Run, pass: Backward) {
         let dy = pass.inputs[1].data;
         let Some(dx) = &mut pass.dx[0] else { return };
         dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy * pass.dy[0]);

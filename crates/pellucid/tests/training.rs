@@ -195,11 +195,12 @@ fn a_run_that_gets_no_better_ends_and_keeps_the_best() {
 fn numbers_that_go_bad_stop_the_run_with_their_place() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut setup = Setup::new(50);
+    setup.network = nn::network("dense 24 relu -> dense 16 relu -> dense", &[2], Some(3)).expect("a network");
     setup.options.optimizer = OptimizerConfig::parse("sgd:lr=1e20").expect("an optimiser");
     setup.options.checkpoint_every = Some(1);
     let mut fit = setup.fit();
     fit.checkpoints = Some(CheckpointStore::open(folder.path()).expect("a store"));
-    let error = fit.run(&mut Silent).expect_err("such steps lead nowhere");
+    let error = fit.run(&mut Silent).map(|_| ()).expect_err("such steps lead nowhere");
     let TrainError::NotFinite { step, epoch: 1, layer, .. } = &error else { panic!("{error}") };
     assert!(*step > 1 && !layer.is_empty(), "{error}");
     let loaded = CheckpointStore::open(folder.path()).and_then(|mut store| store.load_latest()).expect("a store");

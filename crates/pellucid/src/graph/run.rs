@@ -80,8 +80,11 @@ impl Plan {
             let output = self.write_arena(step.output, &mut loans);
             let saved = self.write_arena(step.saved, &mut loans);
             let scratch = self.write_arena(step.scratch, &mut loans);
-            let inputs: ArrayVec<Tensor, MAX_INPUTS> =
-                step.inputs.iter().map(|operand| self.tensor(operand, with.parameters, &mut loans)).collect();
+            // Filled in place: collecting would move the whole array.
+            let mut inputs: ArrayVec<Tensor, MAX_INPUTS> = ArrayVec::new();
+            for operand in &step.inputs {
+                inputs.push(self.tensor(operand, with.parameters, &mut loans));
+            }
             let nodes = &with.graph.nodes;
             let chain = Chain { nodes, chain: &step.epilogue };
             let epilogue = (!step.epilogue.is_empty()).then_some(&chain as &dyn InPlace);
@@ -116,22 +119,24 @@ impl Plan {
         let (mut loans, mut gradient_loans) = (arena.lend(), gradients.lend());
         match step {
             BackwardStep::Node { node, inputs, output, saved, scratch, dy, dx } => {
-                let targets = dx.iter().map(|slot| {
-                    slot.map(|slot| match &self.places[slot] {
+                let mut targets: ArrayVec<Option<&mut [f32]>, MAX_INPUTS> = ArrayVec::new();
+                for slot in dx {
+                    targets.push(slot.map(|slot| match &self.places[slot] {
                         Place::Gradient(range) => gradient_loans.write(range.clone()),
                         _ => self.write_arena(slot, &mut loans),
-                    })
-                });
-                let dx = targets.collect();
+                    }));
+                }
                 let scratch = self.write_arena(*scratch, &mut loans);
-                let tensors: ArrayVec<Tensor, MAX_INPUTS> =
-                    inputs.iter().map(|operand| self.tensor(operand, with.parameters, &mut loans)).collect();
+                let mut tensors: ArrayVec<Tensor, MAX_INPUTS> = ArrayVec::new();
+                for operand in inputs {
+                    tensors.push(self.tensor(operand, with.parameters, &mut loans));
+                }
                 let pass = Backward {
                     inputs: &tensors,
                     output: self.tensor(output, with.parameters, &mut loans),
                     saved: self.read(*saved, with.parameters, &mut loans),
                     dy: dy.map_or(&[], |slot| self.read(slot, with.parameters, &mut loans)),
-                    dx,
+                    dx: &mut targets,
                     scratch,
                 };
                 with.graph.nodes[*node].op.backward(&with.run(self, *node), pass);

@@ -37,7 +37,7 @@ impl Op for Plus {
         }
         pass.output.iter_mut().zip(y).for_each(|(z, y)| *z += y);
     }
-    fn backward(&self, _: &Run, mut pass: Backward) {
+    fn backward(&self, _: &Run, pass: Backward) {
         let (first, rest) = pass.dx.split_at_mut(1);
         let dy: &[f32] = match &first[0] {
             Some(dx) if pass.dy.is_empty() => dx,
@@ -72,7 +72,7 @@ impl Op for HalfSquares {
     fn forward(&self, _: &Run, pass: Forward) {
         pass.output[0] = pass.inputs[0].data.iter().map(|x| x * x / 2.0).sum();
     }
-    fn backward(&self, _: &Run, mut pass: Backward) {
+    fn backward(&self, _: &Run, pass: Backward) {
         if let Some(dx) = &mut pass.dx[0] {
             dx.iter_mut().zip(pass.inputs[0].data).for_each(|(dx, x)| *dx = x * pass.dy[0]);
         }

@@ -14,9 +14,13 @@ mod element;
 pub mod error;
 mod header;
 
+mod graph_document;
 mod predictor;
+mod saved;
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, ExactF64, Loaded, Origin};
 pub use container::{Container, NamedTensor, StoredTensor, weights_sha256};
 pub use error::ContainerError;
+pub use graph_document::{GraphDocument, GraphDocumentError};
 pub use predictor::Predictor;
+pub use saved::{Model, ModelError, Preprocessing};

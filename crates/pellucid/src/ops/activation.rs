@@ -113,7 +113,7 @@ impl<F: Activation> Op for F {
         });
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         let (x, y, dy) = (pass.inputs[0].data, pass.output.data, pass.dy);
         let Some(dx) = &mut pass.dx[0] else { return };
         if dy.is_empty() {

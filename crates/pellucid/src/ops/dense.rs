@@ -95,7 +95,7 @@ impl Op for Dense {
         }
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         let [x, weight] = [pass.inputs[0], pass.inputs[1]];
         let (rows, inner, out) = sizes(x.dims, pass.output.dims);
         let product = |m, n, k, a, b| Gemm { m, n, k, a, b, bias: None, accumulate: false, epilogue: None };

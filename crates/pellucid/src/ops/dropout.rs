@@ -67,7 +67,7 @@ impl Op for Dropout {
         }
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         if self.is_view(run.training) {
             return view::backward(pass);
         }

@@ -55,7 +55,7 @@ impl Op for Glu {
         });
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         let (rows, width) = pass.inputs[0].as_rows();
         let (n, x, dy) = (width / 2, pass.inputs[0].data, pass.dy);
         let Some(dx) = &mut pass.dx[0] else { return };

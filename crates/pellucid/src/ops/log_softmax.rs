@@ -36,7 +36,7 @@ impl Op for LogSoftmax {
         log_softmax(run.device, n, pass.inputs[0].data, pass.output);
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         let (_, n) = pass.output.as_rows();
         if let Some(dx) = &mut pass.dx[0] {
             log_softmax_backward(run.device, n, pass.output.data, pass.dy, dx);

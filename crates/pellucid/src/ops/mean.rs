@@ -36,7 +36,7 @@ impl Op for Mean {
         binary::scale(run.device, 1.0 / n as f32, pass.output);
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         let (rows, n) = pass.inputs[0].as_rows();
         let Some(dx) = &mut pass.dx[0] else { return };
         let factor = 1.0 / n as f32;

@@ -42,7 +42,7 @@ impl Op for Multiply {
         broadcast::forward(run.device, Mul, pass);
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         let [x, y] = [pass.inputs[0].data, pass.inputs[1].data];
         let is_row = x.len() != y.len();
         let [dx, dy] = &mut pass.dx[..] else { return };

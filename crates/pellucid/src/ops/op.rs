@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 
-use arrayvec::ArrayVec;
 use kernels::device::Device;
 use kernels::epilogue::InPlace;
 use kernels::gemm::PackedMatrix;
@@ -214,7 +213,7 @@ pub struct Forward<'a> {
 }
 
 /// What a backward pass works on.
-pub struct Backward<'a> {
+pub struct Backward<'a, 'g> {
     /// The inputs; the data are empty where [`Op::reads`] leaves them out.
     pub inputs: &'a [Tensor<'a>],
     /// The output, if [`Op::reads`] it.
@@ -224,7 +223,7 @@ pub struct Backward<'a> {
     /// Gradient of the loss with respect to the output; in place it is empty and `dx[0]` holds it.
     pub dy: &'a [f32],
     /// For each input, where its gradient goes, if it is asked for.
-    pub dx: ArrayVec<Option<&'a mut [f32]>, MAX_INPUTS>,
+    pub dx: &'a mut [Option<&'g mut [f32]>],
     /// [`Memory::backward`] values of no meaning.
     pub scratch: &'a mut [f32],
 }

@@ -72,7 +72,7 @@ impl Op for Prelu {
         binary::zip_row(run.device, Value, x.data, row, pass.output);
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         let [x, slope] = [pass.inputs[0], pass.inputs[1]];
         let span = span(x.dims, slope.data.len());
         let row = if span > 1 { span * slope.data.len() } else { 0 };

@@ -37,7 +37,7 @@ impl Op for Softmax {
         softmax(run.device, n, pass.inputs[0].data, pass.output);
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         let (_, n) = pass.output.as_rows();
         if let Some(dx) = &mut pass.dx[0] {
             softmax_backward(run.device, n, pass.output.data, pass.dy, dx);

@@ -35,7 +35,7 @@ impl Op for Subtract {
         broadcast::forward(run.device, binary::Sub, pass);
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         let [dx, dy] = &mut pass.dx[..] else { return };
         if let Some(dy) = dy {
             broadcast::sum_to(run.device, broadcast::output_gradient(pass.dy, dx), dy);

@@ -34,7 +34,7 @@ impl Op for Sum {
         row_sums(run.device, n, pass.inputs[0].data, pass.output);
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         let (rows, n) = pass.inputs[0].as_rows();
         let Some(dx) = &mut pass.dx[0] else { return };
         run.device.split_rows(rows, (8192 / n).max(1), (dx, n), [], |first, dx, []| {

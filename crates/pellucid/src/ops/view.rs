@@ -11,7 +11,7 @@ pub(super) fn forward(pass: Forward) {
 }
 
 /// The gradient of the input holds what that of the output holds.
-pub(super) fn backward(mut pass: Backward) {
+pub(super) fn backward(pass: Backward) {
     if let Some(dx) = pass.dx[0].as_mut().filter(|_| !pass.dy.is_empty()) {
         dx.copy_from_slice(pass.dy);
     }

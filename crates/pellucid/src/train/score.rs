@@ -64,7 +64,9 @@ pub fn report(
     let mut predicted = Vec::with_capacity(ROWS * width);
     let mut weights = Vec::new();
     for (rows, outputs) in part.rows.chunks(ROWS).zip(outputs.chunks(ROWS * width.max(1))) {
-        (targets.clear(), predicted.clear(), weights.clear());
+        targets.clear();
+        predicted.clear();
+        weights.clear();
         for &row in rows {
             targets.extend_from_slice(&data.targets[row as usize * target_width..][..target_width]);
         }

@@ -27,6 +27,7 @@ pub(super) struct State {
     /// The best epoch so far.
     pub best: BestSoFar,
     /// Finished epochs.
+    #[serde(with = "as_text")]
     pub history: Vec<EpochRecord>,
     /// Seconds in the fit loop.
     pub seconds: f64,
@@ -34,6 +35,22 @@ pub(super) struct State {
     pub optimizer: serde_json::Value,
     /// State of the schedule.
     pub schedule: serde_json::Value,
+}
+
+/// A JSON value forgets the order of its keys, a text does not, and metrics have an order.
+mod as_text {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::EpochRecord;
+
+    pub fn serialize<S: Serializer>(history: &[EpochRecord], serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::to_string(history).map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<EpochRecord>, D::Error> {
+        serde_json::from_str(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }
 
 /// What makes a run the same run.
@@ -53,6 +70,9 @@ impl Identity {
         let mut settings = serde_json::to_value(options).unwrap_or_default();
         if let Some(settings) = settings.as_object_mut() {
             settings.remove("checkpoint_every");
+            // A run may go on for longer than was planned. (A schedule that ends with the run then goes on as planned
+            // anew.)
+            settings.remove("epochs");
         }
         settings
     }

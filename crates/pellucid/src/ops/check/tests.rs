@@ -80,7 +80,7 @@ impl Op for Fault {
         }
     }
 
-    fn backward(&self, _: &Run, mut pass: Backward) {
+    fn backward(&self, _: &Run, pass: Backward) {
         let x = if *self == Fault::ReadsTooLittle { pass.output.data } else { pass.inputs[0].data };
         let x = if x.is_empty() { pass.inputs[0].data } else { x };
         let Some(dx) = &mut pass.dx[0] else { return };

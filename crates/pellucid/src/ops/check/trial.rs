@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use arrayvec::ArrayVec;
 use kernels::device::Device;
 use kernels::epilogue::InPlace;
 use kernels::random::Stream;
@@ -158,13 +157,13 @@ impl<'a> Trial<'a> {
             }
             let mut scratch = poison(self.memory(true).backward);
             let tensors = self.tensors(|i| &inputs[i]);
-            let targets: ArrayVec<Option<&mut [f32]>, MAX_INPUTS> = dx.iter_mut().map(|dx| dx.as_deref_mut()).collect();
+            let mut targets: Vec<Option<&mut [f32]>> = dx.iter_mut().map(|dx| dx.as_deref_mut()).collect();
             let pass = Backward {
                 inputs: &tensors,
                 output: Tensor { dims: &self.output_dims, data: &y },
                 saved: &output.saved,
                 dy: if in_place { &[] } else { &self.dy },
-                dx: targets,
+                dx: &mut targets,
                 scratch: &mut scratch,
             };
             op.backward(&self.run(device, true), pass);

@@ -178,7 +178,7 @@ impl Op for CrossEntropy {
         pass.output[0] = divided(reduce::sum(run.device, losses), divisor);
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         let Some(dx) = &mut pass.dx[0] else { return };
         unary::forward(run.device, Scaled(pass.dy[0]), pass.saved, dx);
     }

@@ -122,7 +122,7 @@ impl Op for CrossEntropyProbabilities {
         pass.output[0] = divided(pairwise::total(run.device, Surprise, picked, counts, None), divisor);
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         let [prediction, target] = [pass.inputs[0], pass.inputs[1]];
         let Some(dx) = &mut pass.dx[0] else { return };
         let factor = divided(pass.dy[0], self.divisor(run, pass.inputs));

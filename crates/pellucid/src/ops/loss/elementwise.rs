@@ -112,7 +112,7 @@ impl<F: ElementLoss> Op for Elementwise<F> {
         pass.output[0] = divided(total, self.divisor(run, pass.inputs));
     }
 
-    fn backward(&self, run: &Run, mut pass: Backward) {
+    fn backward(&self, run: &Run, pass: Backward) {
         let [prediction, target] = [pass.inputs[0].data, pass.inputs[1].data];
         let Some(dx) = &mut pass.dx[0] else { return };
         let factor = divided(pass.dy[0], self.divisor(run, pass.inputs));

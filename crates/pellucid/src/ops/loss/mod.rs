@@ -170,13 +170,12 @@ mod tests {
             .map(|i| if reads.input(i) { inputs[i] } else { Tensor { data: &[], ..inputs[i] } })
             .collect();
         let mut gradient = vec![f32::NAN; prediction.len()];
-        let mut dx: arrayvec::ArrayVec<Option<&mut [f32]>, { crate::ops::MAX_INPUTS }> =
-            inputs.iter().map(|_| None).collect();
+        let mut dx: Vec<Option<&mut [f32]>> = inputs.iter().map(|_| None).collect();
         dx[0] = Some(&mut gradient);
         let output = Tensor { dims: &[], data: &[] };
         let run = Run { device, training: true, seed: 0, step: 0, node: 0 };
         let scratch = &mut scratch[..memory.backward];
-        op.backward(&run, Backward { inputs: &read, output, saved, dy: &[dy], dx, scratch });
+        op.backward(&run, Backward { inputs: &read, output, saved, dy: &[dy], dx: &mut dx, scratch });
         let loss = *loss;
         assert!(loss == losses[1].0 || loss.is_nan() && losses[1].0.is_nan(), "training and inference give one loss");
         (loss, gradient)
