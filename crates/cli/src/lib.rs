@@ -2,9 +2,24 @@
 //! so that tests and examples reach every part.
 #![forbid(unsafe_code)]
 
+pub mod args;
+pub mod commands;
+
+pub mod defaults;
+pub mod device;
+pub mod error;
+pub mod judge;
+pub mod prepare;
+pub mod recipe;
+pub mod run_folder;
+pub mod say;
+pub mod settings;
+pub mod trained;
+
 pub mod classes;
 pub mod format;
 pub mod markup;
+pub mod network_table;
 pub mod plot;
 pub mod progress;
 pub mod report;

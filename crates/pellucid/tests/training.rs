@@ -122,16 +122,20 @@ fn a_run_that_is_interrupted_anywhere_ends_in_the_same_bits() {
     setup.options.optimizer = OptimizerConfig::parse("adamw:lr=0.01").expect("an optimiser");
     let whole = setup.run(&mut Silent);
     for stop_at in [1, 3, 4, 7, 8, 20, 33, 41] {
-        let folder = tempfile::tempdir().expect("a folder");
+        let (folder, killed) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         let mut fit = setup.fit();
         fit.checkpoints = Some(CheckpointStore::open(folder.path()).expect("a store"));
+        // What a kill at that step leaves behind; a stop writes a checkpoint of its own.
         let mut watcher = |event: Event| match event {
-            Event::Step { step, .. } if step >= stop_at => Control::Stop,
+            Event::Step { step, .. } if step >= stop_at => {
+                copy_files(folder.path(), killed.path());
+                Control::Stop
+            }
             _ => Control::Continue,
         };
         let part = fit.run(&mut watcher).expect("a run");
         assert_eq!(part.reason, EndReason::Watcher);
-        let mut store = CheckpointStore::open(folder.path()).expect("a store");
+        let mut store = CheckpointStore::open(killed.path()).expect("a store");
         let mut fit = setup.fit();
         fit.resume = store.load_latest().expect("a readable store").map(|loaded| loaded.checkpoint);
         assert_eq!(fit.resume.is_some(), stop_at > 3, "a checkpoint after step 3");
@@ -149,6 +153,48 @@ fn a_run_that_is_interrupted_anywhere_ends_in_the_same_bits() {
         assert_eq!(scores(&resumed), scores(&whole));
         assert_eq!(resumed.kept_epoch, whole.kept_epoch);
     }
+}
+
+fn copy_files(from: &std::path::Path, to: &std::path::Path) {
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        std::fs::copy(&path, to.join(path.file_name().expect("a name"))).expect("copies");
+    }
+}
+
+#[test]
+fn a_stop_and_the_end_have_a_checkpoint_and_a_pause_spares_the_others() {
+    let setup = Setup::new(6);
+    let whole = setup.run(&mut Silent);
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |stop_at: u64, resume: bool| {
+        let mut saved = Vec::new();
+        let mut watcher = |event: Event| match event {
+            Event::Checkpoint { step, .. } => {
+                saved.push(step);
+                Control::Continue
+            }
+            Event::Step { step, .. } if step == stop_at => Control::Stop,
+            _ => Control::Continue,
+        };
+        let mut store = CheckpointStore::open(folder.path()).expect("a store");
+        let mut fit = setup.fit();
+        if resume {
+            fit.resume = store.load_latest().expect("a readable store").map(|loaded| loaded.checkpoint);
+        }
+        fit.checkpoints = Some(store);
+        fit.checkpoint_pause = std::time::Duration::from_secs(3600);
+        let fitted = fit.run(&mut watcher).expect("a run");
+        (fitted, saved)
+    };
+    // Batches of 32 of 200 rows: seven steps in an epoch.
+    assert_eq!(run(18, false).1, [18]);
+    let (resumed, saved) = run(0, true);
+    assert_eq!(saved, [42]);
+    assert!(bits(&resumed) == bits(&whole));
+    let (again, saved) = run(0, true);
+    assert_eq!(saved, [0; 0], "nothing is left to do");
+    assert!(bits(&again) == bits(&whole));
 }
 
 #[test]

@@ -29,6 +29,11 @@ impl Table {
         Table { columns, rows: Vec::new(), spaces: Vec::new() }
     }
 
+    /// True while there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Adds a row of plain cells.
     pub fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) {
         self.inked_row(cells.into_iter().map(|cell| (cell.into(), None)));

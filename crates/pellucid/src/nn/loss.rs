@@ -443,6 +443,32 @@ impl std::str::FromStr for Loss {
     }
 }
 
+impl std::fmt::Display for Loss {
+    /// The line that [`Loss::parse`] reads, settings at their defaults left out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let fields = |loss: &Loss| serde_json::to_value(loss).expect("a loss is JSON");
+        let default = Loss::parse(self.name()).expect("every loss has its name");
+        let (all, default) = (fields(self), fields(&default));
+        f.write_str(self.name())?;
+        let mut separator = ':';
+        let entry = TABLE.iter().find(|entry| entry.name == self.name()).expect("every loss is in the table");
+        for setting in entry.settings.iter().filter(|setting| all[**setting] != default[**setting]) {
+            write!(f, "{separator}{setting}={}", written(&all[*setting]))?;
+            separator = ',';
+        }
+        Ok(())
+    }
+}
+
+/// A value of a setting as [`json`] reads it.
+fn written(value: &Value) -> String {
+    match value {
+        Value::Array(values) => values.iter().map(written).collect::<Vec<_>>().join("/"),
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
 impl Entry {
     fn setting(&self, found: &str) -> Result<&'static str, LossError> {
         let full = SHORT.iter().find(|(short, _)| *short == found).map_or(found, |(_, full)| full);
@@ -472,6 +498,26 @@ mod tests {
 
     use super::*;
     use crate::ops::Relu;
+
+    #[test]
+    fn a_loss_comes_back_from_its_line() {
+        for text in [
+            "mse",
+            "sum_of_squares",
+            "huber:0.8",
+            "smooth_l1:beta=0.25,reduction=sum",
+            "poisson:log_input=false",
+            "binary_cross_entropy:positive_weight=2.5",
+            "cross_entropy",
+            "cross_entropy:smoothing=0.1,class_weights=1/2.5/0.3,ignored_label=-1",
+            "cross_entropy_probabilities",
+        ] {
+            let loss = Loss::parse(text).expect(text);
+            assert_eq!(Loss::parse(&loss.to_string()), Ok(loss), "{text}");
+        }
+        assert_eq!(Loss::parse("huber:1").expect("a loss").to_string(), "huber");
+        assert_eq!(Loss::sum_of_squares().to_string(), "mse:reduction=sum");
+    }
 
     #[test]
     fn losses_are_read_as_they_are_written() {

@@ -140,7 +140,7 @@ impl Groups {
 }
 
 /// Whether `name` fits `pattern`, in which `*` stands for any bytes and `?` for one.
-fn fits(pattern: &str, name: &str) -> bool {
+pub fn fits(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
     // The last star, and how far its stretch of the name goes: the only place worth coming back to.

@@ -31,7 +31,7 @@ pub use adamw::AdamW;
 pub use clip::{Clipping, clip_norm, clip_value};
 pub use config::OptimizerConfig;
 pub use error::OptimError;
-pub use groups::{Group, Groups};
+pub use groups::{Group, Groups, fits};
 pub use lbfgs::{Evaluate, Lbfgs, LbfgsOutcome, LbfgsStep, Minimiser};
 pub use nadam::NAdam;
 pub use optimizer::Optimizer;

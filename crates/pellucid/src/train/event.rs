@@ -65,7 +65,7 @@ pub enum EndReason {
 pub enum Control {
     /// Go on.
     Continue,
-    /// End the run after the current epoch or step, keeping what was learnt.
+    /// End the run after the current epoch or step, keeping what was learnt, with a checkpoint if there are any.
     Stop,
 }
 

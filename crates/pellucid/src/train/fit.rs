@@ -4,7 +4,7 @@
 //! the same steps with the same numbers as one that was never interrupted.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kernels::device::Device;
 
@@ -43,6 +43,9 @@ pub struct Fit<'a> {
     pub device: Arc<Device>,
     /// Where checkpoints go, if anywhere.
     pub checkpoints: Option<CheckpointStore>,
+    /// Least time between checkpoints at the end of an epoch: writing one takes milliseconds, which may be longer than an
+    /// epoch. The end of the run always has one. Zero by default: one after each epoch.
+    pub checkpoint_pause: Duration,
     /// Go on from this checkpoint.
     pub resume: Option<Checkpoint>,
 }
@@ -84,6 +87,7 @@ impl<'a> Fit<'a> {
             options,
             device: Arc::new(Device::best()),
             checkpoints: None,
+            checkpoint_pause: Duration::ZERO,
             resume: None,
         }
     }
@@ -115,6 +119,10 @@ struct Loop<'a> {
     rows_stay: bool,
     /// They lie there already.
     filled: bool,
+    /// When the last checkpoint was written, or the run began.
+    saved_at: Instant,
+    /// Nothing was done since.
+    saved: bool,
 }
 
 impl<'a> Loop<'a> {
@@ -176,6 +184,8 @@ impl<'a> Loop<'a> {
             stopping,
             rows_stay,
             filled: false,
+            saved_at: Instant::now(),
+            saved: true,
         };
         if let Some(checkpoint) = run.fit.resume.take() {
             run.restore(checkpoint)?;
@@ -210,6 +220,10 @@ impl<'a> Loop<'a> {
             }
         }
         self.state.seconds = before + begun.elapsed().as_secs_f64();
+        if !self.saved {
+            self.checkpoint(watcher)?;
+            self.state.seconds = before + begun.elapsed().as_secs_f64();
+        }
         let kept_epoch = match (&self.best, self.state.best.best()) {
             (Some(_), Some((epoch, _))) => epoch,
             _ => self.state.epochs,
@@ -280,6 +294,7 @@ impl<'a> Loop<'a> {
             return Err(self.not_finite_gradient());
         }
         self.state.step += 1;
+        self.saved = false;
         Ok(f64::from(loss))
     }
 
@@ -322,7 +337,9 @@ impl<'a> Loop<'a> {
         self.state.running = Running::default();
         let control = watcher.on(Event::Epoch { record: &record, best });
         self.state.history.push(record);
-        self.checkpoint(watcher)?;
+        if self.saved_at.elapsed() >= self.fit.checkpoint_pause {
+            self.checkpoint(watcher)?;
+        }
         Ok(control)
     }
 
@@ -357,6 +374,7 @@ impl<'a> Loop<'a> {
             tensors.push(NamedTensor { name: BEST, shape: &whole, data: best.values() });
         }
         store.save(self.state.step, &tensors, &self.state)?;
+        (self.saved, self.saved_at) = (true, Instant::now());
         watcher.on(Event::Checkpoint { folder: store.folder(), step: self.state.step });
         Ok(())
     }

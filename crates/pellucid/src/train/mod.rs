@@ -23,4 +23,4 @@ pub use history::{EpochRecord, History};
 pub use options::{BatchSize, EarlyStopping, FitOptions};
 pub use part::Part;
 pub use problem::Problem;
-pub use score::{evaluate, report};
+pub use score::{evaluate, readable, report};

@@ -1,0 +1,215 @@
+//! The command line: commands and flags.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::Settings;
+
+/// Neural networks from scratch: train, evaluate and use them, with the same bits on every machine.
+#[derive(Debug, Parser)]
+#[command(name = "pellucid", version, max_term_width = 120, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pellucid train digits
+  pellucid train houses.csv --target price
+  pellucid predict runs/houses-1/model.safetensors --data new.csv --out predicted.csv";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Learn from data: writes a model, a report and everything needed to repeat the run
+    #[command(after_help = TRAIN_EXAMPLES)]
+    Train(Box<TrainArgs>),
+    /// Measure a model on data whose answers are known
+    #[command(after_help = EVALUATE_EXAMPLES)]
+    Evaluate(EvaluateArgs),
+    /// Add predictions to the rows of a file
+    #[command(after_help = PREDICT_EXAMPLES)]
+    Predict(PredictArgs),
+    /// Show the layers of a network or model: shapes, parameters, cost, memory
+    #[command(after_help = SUMMARY_EXAMPLES)]
+    Summary(SummaryArgs),
+    /// Show what is in the data, and what training would make of it
+    #[command(after_help = DATA_EXAMPLES)]
+    Data(Box<DataArgs>),
+}
+
+/// How things are shown.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// One JSON object on standard output and nothing else there
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    /// No progress and no notes; results and errors only
+    #[arg(long, short = 'q', help_heading = "Output")]
+    pub quiet: bool,
+    /// No characters beyond ASCII
+    #[arg(long, help_heading = "Output")]
+    pub ascii: bool,
+}
+
+/// `pellucid train`.
+#[derive(Args, Debug)]
+pub struct TrainArgs {
+    /// A data set's name, a CSV or TSV file (gzipped or not), or a run.toml with settings
+    #[arg(value_name = "DATA")]
+    pub data: String,
+    /// Settings.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Go on with the run in the folder --out from its last checkpoint
+    #[arg(long, help_heading = "Run", requires = "out", conflicts_with = "force")]
+    pub resume: bool,
+    /// Replace the run that is in the folder --out
+    #[arg(long, help_heading = "Run")]
+    pub force: bool,
+    /// How things are shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+const TRAIN_EXAMPLES: &str = "\
+DATA by name: digits, iris (in the program); mnist, fashion-mnist (downloaded, or from --data-dir);
+xor, moons, circles, spiral, blobs, sine (generated).
+A run.toml has the same names as the flags, one `name = value` a line, and `data`; flags win.
+
+Examples:
+  pellucid train digits
+  pellucid train adult-train.csv --target -1 --test adult-test.csv
+  pellucid train houses.csv --target price --net \"dense 64 relu -> dense 64 relu -> dense\" --lr 3e-3
+  pellucid train mnist --data-dir mnist/ --net \"dense 128 relu -> dense 10\" --epochs 10 --batch-size 32
+  pellucid train run.toml --seed 2 --out runs/second
+  pellucid train digits --out runs/d --resume";
+
+/// `pellucid evaluate`.
+#[derive(Args, Debug)]
+pub struct EvaluateArgs {
+    /// The model: a model.safetensors, or the folder of a run
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// A CSV or TSV file with the answers, or a data set's name (its test part)
+    #[arg(long, value_name = "FILE|NAME")]
+    pub data: String,
+    /// How files are read, and what computes.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Rows per class, confusion and the like go to standard output unless --json.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+const EVALUATE_EXAMPLES: &str = "\
+Examples:
+  pellucid evaluate runs/adult-train-1/model.safetensors --data adult-test.csv
+  pellucid evaluate runs/digits-1 --data digits
+  pellucid evaluate runs/mnist-1 --data mnist --data-dir mnist/ --json";
+
+/// `pellucid predict`.
+#[derive(Args, Debug)]
+pub struct PredictArgs {
+    /// The model: a model.safetensors, or the folder of a run
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// A CSV or TSV file with the inputs (answers may be there and are not used), or - for standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub data: String,
+    /// Where the rows with predictions go [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How files are read, and what computes.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// No notes; results and errors only
+    #[arg(long, short = 'q')]
+    pub quiet: bool,
+}
+
+const PREDICT_EXAMPLES: &str = "\
+Writes the rows of DATA as CSV with a header and further columns: for classes `prediction` and
+`probability_CLASS` for each, for labels `prediction_LABEL` and `probability_LABEL`, for numbers
+`prediction` in the units of the target (`prediction_TARGET` if there are several).
+
+Examples:
+  pellucid predict runs/houses-1/model.safetensors --data new.csv --out predicted.csv
+  cut -d, -f1-4 flowers.csv | pellucid predict runs/iris-1 --data -";
+
+/// How files are read and what computes; for `evaluate` and `predict`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct InputArgs {
+    /// What separates the fields of the file [default: detected]
+    #[arg(long, value_name = "CHAR")]
+    pub delimiter: Option<String>,
+    /// Whether the first line holds names: yes or no [default: detected]
+    #[arg(long, value_name = "YES|NO")]
+    pub header: Option<crate::settings::YesNo>,
+    /// Folder with the files of mnist or fashion-mnist
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Threads [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Instruction set: avx512, avx2, neon or scalar [default: the fastest]
+    #[arg(long, value_name = "NAME")]
+    pub isa: Option<String>,
+}
+
+/// `pellucid summary`.
+#[derive(Args, Debug)]
+pub struct SummaryArgs {
+    /// The notation of a network, a model.safetensors, or the folder of a run
+    #[arg(value_name = "NET|MODEL")]
+    pub network: String,
+    /// Shape of one row: 784, or 1x28x28; a model knows its own
+    #[arg(long, value_name = "SHAPE")]
+    pub input: Option<String>,
+    /// Rows of a batch, for the memory of a training step
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub batch_size: u64,
+    /// How things are shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+const SUMMARY_EXAMPLES: &str = "\
+Examples:
+  pellucid summary \"dense 128 relu -> dense 10\" --input 784
+  pellucid summary runs/digits-1";
+
+/// `pellucid data`.
+#[derive(Args, Debug)]
+pub struct DataArgs {
+    /// A data set's name, or a CSV or TSV file (gzipped or not)
+    #[arg(value_name = "DATA")]
+    pub data: String,
+    /// Those about data count here.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// How things are shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+const DATA_EXAMPLES: &str = "\
+Examples:
+  pellucid data adult-train.csv
+  pellucid data houses.csv --target price
+  pellucid data mnist --data-dir mnist/";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,88 @@
+//! `pellucid evaluate`.
+
+use serde_json::json;
+
+use pellucid::model::{Model, Preprocessing};
+
+use crate::args::EvaluateArgs;
+use crate::device::device;
+use crate::error::{Failure, Outcome};
+use crate::judge::{Judge, results};
+use crate::prepare::{Located, Rows, image_rows, locate, pixel_rows, prepare, scored_rows, table_options};
+use crate::run_folder::model_path;
+use crate::say::Say;
+use crate::settings::Settings;
+use crate::trained::{loss_of, open_model, settings_of};
+
+/// Measures a model.
+pub fn run(arguments: &EvaluateArgs) -> Outcome<()> {
+    let say = Say::new(arguments.look);
+    let path = model_path(&arguments.model);
+    let model = open_model(&path)?;
+    let loss = loss_of(&model)?;
+    let device = device(arguments.input.isa.as_deref(), arguments.input.threads)?;
+    let mut notes = Vec::new();
+    let (part, rows) = rows(arguments, &model, &mut notes)?;
+    let judge =
+        Judge { graph: &model.graph, parameters: &model.parameters, loss: &loss, task: &model.task, device: &device };
+    let judged = judge.judge("data", &rows)?;
+    say.notes(&notes);
+    say.head(&format!("{} rows: {part}\n\n", rows.len()))?;
+    say.result(&results(std::slice::from_ref(&judged), &model.task, &say.screen))?;
+    say.json(&json!({
+        "task": model.task.name(),
+        "network": model.network,
+        "parameters": model.parameters.count(),
+        "rows": rows.len(),
+        "threads": device.threads(),
+        "isa": device.isa().name(),
+        "metrics": judged.scores(),
+        "weights_sha256": model.weights_sha256(),
+        "model": path,
+    }))
+}
+
+/// The rows to measure on, and what they are.
+fn rows(arguments: &EvaluateArgs, model: &Model, notes: &mut Vec<String>) -> Outcome<(String, Rows)> {
+    let input = &arguments.input;
+    let word = &arguments.data;
+    match (locate(word)?, &model.preprocessing) {
+        (Located::Source(source), preprocessing) => {
+            // The split of the run, so that the test part is the one that the model has not seen.
+            let learnt = settings_of(model).filter(|learnt| learnt.data.as_deref() == Some(source.name));
+            let seen = learnt.is_some();
+            let mut settings = Settings { data_dir: input.data_dir.clone(), ..learnt.unwrap_or_default() };
+            if let Preprocessing::Table { pipeline } = preprocessing {
+                settings.target = pipeline.target_names().into_iter().map(str::to_string).collect();
+            }
+            let prepared = prepare(word, &settings, arguments.look.quiet || arguments.look.json)?;
+            let own_test = source.test_rows > 0;
+            let (what, rows) = if (seen || own_test) && !prepared.test.is_empty() {
+                (format!("the test part of {word}"), prepared.test)
+            } else {
+                (format!("all of {word}"), prepared.train.all())
+            };
+            let rows = match preprocessing {
+                Preprocessing::Table { pipeline } => match &rows.cells {
+                    Some((table, lines)) => {
+                        let lines: Vec<u32> = rows.rows.iter().map(|row| lines[*row as usize]).collect();
+                        crate::prepare::transformed(table.clone(), pipeline, &lines, notes)?
+                    }
+                    None => return Err(Failure::new(format!("the model takes a table, {word} holds images"))),
+                },
+                _ => image_rows(rows, model, word)?,
+            };
+            Ok((what, rows))
+        }
+        (Located::File(path), Preprocessing::Table { pipeline }) => {
+            let options = table_options(input.delimiter.as_deref(), input.header, pipeline.table_options())?;
+            let table = pellucid::data::Table::read(&path, &options)?;
+            Ok((path.display().to_string(), scored_rows(table, pipeline, notes)?))
+        }
+        (Located::File(path), _) => {
+            let options = table_options(input.delimiter.as_deref(), input.header, Default::default())?;
+            let table = pellucid::data::Table::read(&path, &options)?;
+            Ok((path.display().to_string(), pixel_rows(&table, model, true)?))
+        }
+    }
+}

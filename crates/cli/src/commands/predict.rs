@@ -1,0 +1,250 @@
+//! `pellucid predict`: rows in, rows with predictions out, block by block.
+
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use kernels::device::Device;
+use pellucid::data::table::Blocks;
+use pellucid::data::{Dataset, Table, TableOptions, Task};
+use pellucid::model::atomic::write_atomically;
+use pellucid::model::{Model, Predictor, Preprocessing};
+use pellucid::train::readable;
+
+use crate::args::PredictArgs;
+use crate::device::device;
+use crate::error::{Failure, Outcome};
+use crate::judge::predicted_class;
+use crate::prepare::{pixel_rows, table_options};
+use crate::run_folder::model_path;
+use crate::trained::open_model;
+
+/// Predicts the rows of a file or of standard input.
+pub fn run(arguments: &PredictArgs) -> Outcome<()> {
+    let model = open_model(&model_path(&arguments.model))?;
+    let device = device(arguments.input.isa.as_deref(), arguments.input.threads)?;
+    let known = match &model.preprocessing {
+        Preprocessing::Table { pipeline } => pipeline.table_options(),
+        _ => TableOptions::default(),
+    };
+    let options = table_options(arguments.input.delimiter.as_deref(), arguments.input.header, known)?;
+    let blocks = if arguments.data == "-" {
+        Blocks::from_reader("standard input", io::stdin(), &options)?
+    } else {
+        let path = Path::new(&arguments.data);
+        if !path.exists() {
+            return Err(Failure::new(format!(
+                "there is no file {}; give a CSV or TSV file, or - for standard input",
+                path.display()
+            )));
+        }
+        Blocks::open(path, &options)?
+    };
+    let mut run = Predictions { predictor: model.predictor(device.clone())?, model, device, notes: Vec::new() };
+    let result = match &arguments.out {
+        Some(path) => {
+            // The closure of the writer gives io errors only; others wait here.
+            let mut failure = None;
+            let written = write_atomically(path, |file| {
+                run.write(blocks, file).map_err(|error| match error {
+                    Stop::Write(error) => error,
+                    Stop::Failure(error) => {
+                        failure = Some(error);
+                        io::Error::other("stopped")
+                    }
+                })
+            });
+            match failure {
+                Some(failure) => Err(failure),
+                None => written.map_err(Failure::from),
+            }
+        }
+        None => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            match run.write(blocks, &mut out).and_then(|()| out.flush().map_err(Stop::Write)) {
+                Err(Stop::Failure(failure)) => Err(failure),
+                // A reader that has gone away (`| head`) is no error.
+                Err(Stop::Write(error)) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+                _ => Ok(()),
+            }
+        }
+    };
+    if !arguments.quiet {
+        run.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    }
+    result
+}
+
+/// Why the writing ended early.
+enum Stop {
+    Write(io::Error),
+    Failure(Failure),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Stop {
+        Stop::Write(error)
+    }
+}
+
+struct Predictions {
+    predictor: Predictor,
+    model: Model,
+    device: Arc<Device>,
+    /// What was met on the way, each once.
+    notes: Vec<String>,
+}
+
+impl Predictions {
+    fn write(&mut self, blocks: Blocks, out: &mut dyn Write) -> Result<(), Stop> {
+        let mut first = true;
+        for block in blocks {
+            let table = block.map_err(|error| Stop::Failure(error.into()))?;
+            // Columns are looked at before the first line is written.
+            let outputs = self.predict(&table).map_err(Stop::Failure)?;
+            let separator = match table.delimiter() {
+                b' ' => b',',
+                other => other,
+            };
+            let mut line = Line { text: Vec::new(), separator };
+            if std::mem::take(&mut first) {
+                table.names().iter().for_each(|name| line.field(name));
+                new_columns(&self.model.task, table.names()).iter().for_each(|name| line.field(name));
+                line.end(out)?;
+            }
+            let width = self.model.task.output_width();
+            for (row, outputs) in outputs.chunks_exact(width).enumerate() {
+                (0..table.columns()).for_each(|column| line.field(table.cell(row, column)));
+                predictions(&self.model.task, outputs, &mut line);
+                line.end(out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Probabilities or values in units, `[rows, width]`.
+    fn predict(&mut self, table: &Table) -> Outcome<Vec<f32>> {
+        let rows: Vec<u32> = (0..table.rows() as u32).collect();
+        let dataset: Arc<Dataset> = match &self.model.preprocessing {
+            Preprocessing::Table { pipeline } => {
+                let transformed = pipeline.transform_features(table, &rows)?;
+                for note in transformed.notes {
+                    // Notes with places differ from block to block; the first of each column is enough.
+                    let about = |note: &str| note.split(':').next().unwrap_or_default().to_string();
+                    if !self.notes.iter().any(|known| about(known) == about(&note)) {
+                        self.notes.push(note);
+                    }
+                }
+                Arc::new(transformed.dataset)
+            }
+            _ => pixel_rows(table, &self.model, false)?.data,
+        };
+        let mut outputs = vec![0.0; rows.len() * self.predictor.output_width()];
+        let fill = |range: std::ops::Range<usize>, inputs: &mut [f32]| {
+            dataset.gather_features(&rows[range], inputs);
+        };
+        self.predictor.predict_with(rows.len(), fill, &mut outputs);
+        readable(&self.device, (&self.model.task, self.model.link), &mut outputs);
+        Ok(outputs)
+    }
+}
+
+/// Names of the columns that are added; a name that the file has already gets `_2` and so on.
+fn new_columns(task: &Task, taken: &[String]) -> Vec<String> {
+    let many =
+        |prefix: &str, names: Vec<&str>| names.into_iter().map(|name| format!("{prefix}_{name}")).collect::<Vec<_>>();
+    let classes: Vec<&str> = task.class_names().iter().map(String::as_str).collect();
+    let names: Vec<String> = match task {
+        Task::Binary { .. } | Task::Multiclass { .. } => {
+            ["prediction".to_string()].into_iter().chain(many("probability", classes)).collect()
+        }
+        Task::Multilabel { .. } => {
+            many("prediction", classes.clone()).into_iter().chain(many("probability", classes)).collect()
+        }
+        Task::Regression { targets } if targets.len() == 1 => vec!["prediction".to_string()],
+        Task::Regression { targets } => many("prediction", targets.iter().map(|target| target.name.as_str()).collect()),
+    };
+    let free = |name: String| {
+        let mut free = name.clone();
+        let mut copy = 2;
+        while taken.contains(&free) {
+            free = format!("{name}_{copy}");
+            copy += 1;
+        }
+        free
+    };
+    names.into_iter().map(free).collect()
+}
+
+fn predictions(task: &Task, outputs: &[f32], line: &mut Line) {
+    match task {
+        Task::Binary { classes } => {
+            let (class, _) = predicted_class(task, outputs);
+            line.field(&classes[class]);
+            line.field(&(1.0 - outputs[0]).to_string());
+            line.field(&outputs[0].to_string());
+        }
+        Task::Multiclass { classes } => {
+            let (class, _) = predicted_class(task, outputs);
+            line.field(&classes[class]);
+            outputs.iter().for_each(|probability| line.field(&probability.to_string()));
+        }
+        Task::Multilabel { .. } => {
+            outputs.iter().for_each(|probability| line.field(if *probability >= 0.5 { "1" } else { "0" }));
+            outputs.iter().for_each(|probability| line.field(&probability.to_string()));
+        }
+        Task::Regression { .. } => outputs.iter().for_each(|value| line.field(&value.to_string())),
+    }
+}
+
+/// One line of the output.
+struct Line {
+    text: Vec<u8>,
+    separator: u8,
+}
+
+impl Line {
+    /// Adds a field, in quotes where it needs them.
+    fn field(&mut self, text: &str) {
+        if !self.text.is_empty() {
+            self.text.push(self.separator);
+        }
+        let special = |byte: u8| byte == self.separator || matches!(byte, b'"' | b'\n' | b'\r');
+        // An empty first field would be mistaken for no field.
+        if text.bytes().any(special) || (text.is_empty() && self.text.is_empty()) {
+            self.text.push(b'"');
+            self.text.extend(text.replace('"', "\"\"").as_bytes());
+            self.text.push(b'"');
+        } else {
+            self.text.extend(text.as_bytes());
+        }
+    }
+
+    fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.text.push(b'\n');
+        out.write_all(&self.text)?;
+        self.text.clear();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_where_they_need_it() {
+        let mut line = Line { text: Vec::new(), separator: b',' };
+        ["", "a,b", "say \"x\"", "", "plain"].iter().for_each(|field| line.field(field));
+        let mut out = Vec::new();
+        line.end(&mut out).expect("writes");
+        assert_eq!(String::from_utf8_lossy(&out), "\"\",\"a,b\",\"say \"\"x\"\"\",,plain\n");
+    }
+
+    #[test]
+    fn new_columns_do_not_hide_those_of_the_file() {
+        let task = Task::Binary { classes: ["no".to_string(), "yes".to_string()] };
+        let taken = ["x".to_string(), "prediction".to_string()];
+        assert_eq!(new_columns(&task, &taken), ["prediction_2", "probability_no", "probability_yes"]);
+    }
+}

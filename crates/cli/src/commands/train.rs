@@ -1,0 +1,192 @@
+//! `pellucid train`.
+
+mod report;
+mod watch;
+mod words;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernels::device::Device;
+use pellucid::model::Model;
+use pellucid::nn::LossLayer;
+use pellucid::train::{Fit, Fitted};
+use serde_json::{Value, json};
+
+use crate::args::TrainArgs;
+use crate::defaults::{self, Facts};
+use crate::device::device;
+use crate::error::{Failure, Outcome};
+use crate::judge::{Judge, Judged, metrics_json, results};
+use crate::plot::loss_svg;
+use crate::prepare::{Prepared, prepare};
+use crate::recipe::Recipe;
+use crate::run_folder::{CONFIG, Occupied, RunFolder, history_csv};
+use crate::say::Say;
+use crate::settings::{Settings, Validation};
+use crate::terminal::loss_curve;
+
+/// Work that a kill may cost, so that runs with short epochs need not wait for the disk after each.
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(500);
+
+/// A finished run.
+struct Run<'a> {
+    prepared: &'a Prepared,
+    recipe: &'a Recipe,
+    fitted: &'a Fitted,
+    judged: &'a [Judged],
+    device: &'a Device,
+}
+
+/// Trains, judges, and writes everything down.
+pub fn run(arguments: TrainArgs) -> Outcome<()> {
+    let TrainArgs { data, settings, resume, force, look } = arguments;
+    let say = Say::new(look);
+    let (data, settings) = resolve(&data, settings)?;
+    let device = device(settings.isa.as_deref(), settings.threads)?;
+    let prepared = prepare(&data, &settings, look.quiet || look.json)?;
+    let filled = defaults::fill(&settings, &facts(&prepared));
+    let recipe = Recipe::new(Settings { data: Some(data), ..filled }, &prepared)?;
+
+    let folder = match &settings.out {
+        Some(path) if resume => RunFolder::open(path, Occupied::Resume)?,
+        Some(path) => RunFolder::open(path, if force { Occupied::Replace } else { Occupied::Refuse })?,
+        None => RunFolder::numbered(&prepared.name)?,
+    };
+    let config = config(&recipe.settings).to_toml();
+    folder.write(CONFIG, &config)?;
+    say.head(&words::head(&prepared, &recipe, &say)?)?;
+    say.notes(&prepared.notes);
+    let mut store = folder.checkpoints()?;
+    let loaded = if resume { store.load_latest()? } else { None };
+    if resume {
+        say.notes(&[words::resumed(loaded.as_ref())]);
+    }
+
+    let validation = Some(&prepared.validation).filter(|rows| !rows.is_empty());
+    let fit = Fit {
+        validation: validation.map(|rows| rows.part()),
+        device: device.clone(),
+        checkpoints: Some(store),
+        checkpoint_pause: CHECKPOINT_PAUSE,
+        resume: loaded.map(|loaded| loaded.checkpoint),
+        ..Fit::new(&recipe.graph, &recipe.loss, &prepared.task, prepared.train.part(), &recipe.options)
+    };
+    let fitted = watch::fit(fit, &recipe, &folder, look)?;
+
+    let judge = Judge {
+        graph: &recipe.graph,
+        parameters: &fitted.parameters,
+        loss: &recipe.loss,
+        task: &prepared.task,
+        device: &device,
+    };
+    let parts = prepared.parts();
+    let judged = parts.iter().map(|(name, rows)| judge.judge(name, rows)).collect::<Outcome<Vec<_>>>()?;
+    let run = Run { prepared: &prepared, recipe: &recipe, fitted: &fitted, judged: &judged, device: &device };
+    let hash = run.model().save(&folder.model())?;
+    folder.write("history.csv", &history_csv(&fitted.history))?;
+    folder.write("loss.svg", &loss_svg(&fitted.history, None, run.best_epoch()))?;
+    folder.write("report.html", &run.report(&hash, config).html())?;
+
+    say.result(&format!("{}\n", loss_curve(&fitted.history, run.best_epoch(), &say.screen)))?;
+    say.result(&format!("{}\n\n", words::ended(&fitted, recipe.options.epochs)))?;
+    say.result(&results(&judged, &prepared.task, &say.screen))?;
+    let path = folder.path().display();
+    say.result(&format!("\nmodel, history, settings and report are in {path}; look at {path}/report.html\n"))?;
+    say.json(&run.json(&hash, &folder))
+}
+
+/// The data and the settings: from the flags, over those of a `run.toml` if DATA is one.
+fn resolve(data: &str, flags: Settings) -> Outcome<(String, Settings)> {
+    let path = Path::new(data);
+    if path.extension().is_none_or(|extension| extension != "toml") || !path.is_file() {
+        return Ok((data.to_string(), flags));
+    }
+    let settings = flags.over(Settings::read(path)?);
+    match &settings.data {
+        Some(data) => Ok((data.clone(), settings)),
+        None => {
+            let message = format!("{}: there is no `data`; add a line such as data = \"digits\"", path.display());
+            Err(Failure::new(message))
+        }
+    }
+}
+
+fn facts(prepared: &Prepared) -> Facts {
+    Facts {
+        task: prepared.task.kind(),
+        rows: prepared.train.len(),
+        width: prepared.width(),
+        images: prepared.image_size().is_some(),
+        validation: !prepared.validation.is_empty(),
+    }
+}
+
+/// The settings that repeat the run from any folder: paths are whole, and what does not change the result is left out.
+fn config(settings: &Settings) -> Settings {
+    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let mut config = settings.clone();
+    (config.out, config.threads, config.isa) = (None, None, None);
+    if let Some(data) = config.data.as_mut().filter(|data| pellucid::data::sources::find(data).is_err()) {
+        *data = whole(Path::new(&*data)).to_string_lossy().into_owned();
+    }
+    for path in [&mut config.test, &mut config.data_dir].into_iter().flatten() {
+        *path = whole(path);
+    }
+    if let Some(Validation::File(path)) = &mut config.validation {
+        *path = whole(path);
+    }
+    config
+}
+
+impl Run<'_> {
+    /// The epoch whose weights were kept, if it is not simply the last.
+    fn best_epoch(&self) -> Option<usize> {
+        self.recipe.options.restore_best.then_some(self.fitted.kept_epoch)
+    }
+
+    fn model(&self) -> Model {
+        let Run { prepared, recipe, fitted, judged, .. } = self;
+        Model {
+            network: Some(recipe.notation.clone()),
+            graph: Arc::new(recipe.graph.clone()),
+            parameters: fitted.parameters.clone(),
+            task: prepared.task.clone(),
+            link: recipe.loss.link(),
+            preprocessing: prepared.preprocessing.clone(),
+            training: json!({
+                "settings": recipe.settings,
+                "loss": recipe.loss.to_string(),
+                "epochs": fitted.history.epochs.len(),
+                "kept_epoch": fitted.kept_epoch,
+                "metrics": metrics_json(judged),
+            }),
+        }
+    }
+
+    /// The object of `--json`.
+    fn json(&self, hash: &str, folder: &RunFolder) -> Value {
+        let Run { prepared, recipe, fitted, judged, device } = self;
+        let rows = prepared.parts().into_iter().map(|(name, rows)| (name.to_string(), json!(rows.len())));
+        json!({
+            "task": prepared.task.name(),
+            "network": recipe.notation,
+            "parameters": fitted.parameters.count(),
+            "epochs": fitted.history.epochs.len(),
+            "best_epoch": fitted.kept_epoch,
+            "steps": fitted.steps,
+            "ended": fitted.reason,
+            "seed": recipe.options.seed,
+            "threads": device.threads(),
+            "isa": device.isa().name(),
+            "train_seconds": fitted.seconds,
+            "load_seconds": prepared.seconds,
+            "rows": Value::Object(rows.collect()),
+            "metrics": metrics_json(judged),
+            "weights_sha256": hash,
+            "model": folder.model(),
+        })
+    }
+}

@@ -1,0 +1,77 @@
+//! The page about a finished run.
+
+use pellucid::data::Task;
+
+use super::Run;
+use super::words::{task_words, training_words};
+use crate::format::{count, seconds};
+use crate::network_table::layer_rows;
+use crate::prepare::Prepared;
+use crate::report::Report;
+
+/// Rows with mistakes that the report shows.
+const MISTAKES: usize = 24;
+
+impl Run<'_> {
+    /// Everything about the run; `config` is the text that repeats it.
+    pub(super) fn report(&self, hash: &str, config: String) -> Report {
+        let Run { prepared, recipe, fitted, judged, .. } = self;
+        let mut report = Report {
+            title: format!("{}: {}", prepared.name, title_words(prepared)),
+            facts: self.facts(hash),
+            metrics: judged.iter().map(|one| (one.part.to_string(), one.scores().clone())).collect(),
+            history: fitted.history.clone(),
+            best_epoch: self.best_epoch(),
+            network: recipe.notation.clone(),
+            layers: layer_rows(&recipe.graph),
+            data_facts: data_facts(prepared),
+            columns: prepared.columns.clone(),
+            config,
+            ..Report::default()
+        };
+        if let (Some(last), Some((_, rows))) = (judged.last(), prepared.parts().last()) {
+            report.judge(last.part, &last.measured, prepared.task.class_names());
+            report.residuals = last.residuals(&prepared.task, rows);
+            report.mistakes = last.mistakes(&prepared.task, rows, prepared.image_size(), MISTAKES);
+        }
+        report
+    }
+
+    fn facts(&self, hash: &str) -> Vec<(String, String)> {
+        let Run { prepared, recipe, fitted, device, .. } = self;
+        let epochs = format!("{} of {}", fitted.history.epochs.len(), recipe.options.epochs);
+        let best = self.best_epoch().map(|epoch| ("kept epoch", format!("{epoch}, the best on the validation part")));
+        let before = [("task", task_words(prepared)), ("training", training_words(recipe)), ("epochs", epochs)];
+        let after = [
+            ("training time", seconds(fitted.seconds)),
+            ("parameters", count(fitted.parameters.count() as u64)),
+            ("computed with", format!("{} threads, {}", device.threads(), device.isa())),
+            ("weights sha256", hash.to_string()),
+            ("pellucid", env!("CARGO_PKG_VERSION").to_string()),
+        ];
+        before.into_iter().chain(best).chain(after).map(|(name, value)| (name.to_string(), value)).collect()
+    }
+}
+
+fn data_facts(prepared: &Prepared) -> Vec<(String, String)> {
+    let mut facts = vec![("data".to_string(), prepared.description.clone())];
+    let parts = prepared.parts();
+    facts.extend(parts.iter().map(|(name, rows)| (format!("{name} rows"), count(rows.len() as u64))));
+    facts.push(("inputs of the network".to_string(), count(prepared.width() as u64)));
+    if !prepared.split.is_empty() {
+        facts.push(("split".to_string(), prepared.split.clone()));
+    }
+    facts.extend(prepared.notes.iter().map(|note| ("note".to_string(), note.clone())));
+    facts
+}
+
+fn title_words(prepared: &Prepared) -> String {
+    match &prepared.task {
+        Task::Binary { classes } => classes.join(" or "),
+        Task::Multiclass { classes } => format!("{} classes", classes.len()),
+        Task::Multilabel { labels } => format!("{} labels", labels.len()),
+        Task::Regression { targets } => {
+            targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>().join(", ")
+        }
+    }
+}

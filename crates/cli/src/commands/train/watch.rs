@@ -1,0 +1,81 @@
+//! The fit loop, watched: progress, and an end in good order when the user interrupts it.
+
+use std::process::exit;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pellucid::data::TaskKind;
+use pellucid::train::{Control, EndReason, Event, Fit, Fitted, TrainError};
+
+use crate::args::Look;
+use crate::error::{Failure, INTERRUPTED, Outcome};
+use crate::progress::{Plan, Progress};
+use crate::recipe::Recipe;
+use crate::run_folder::{CONFIG, RunFolder};
+use crate::terminal::Screen;
+
+/// Runs the loop to its end.
+///
+/// # Errors
+/// What the loop says; an interruption, with how to go on.
+pub(super) fn fit(fit: Fit<'_>, recipe: &Recipe, folder: &RunFolder, look: Look) -> Outcome<Fitted> {
+    let stop = interrupt_flag()?;
+    let metric = metric_shown(fit.task.kind(), recipe);
+    let mut progress = Progress::stderr(look.quiet, Screen::stderr(look.ascii));
+    let mut watch = |event: Event<'_>| {
+        match event {
+            Event::Begin { epochs, finished_epochs, steps_per_epoch, rows_per_epoch } => {
+                let metric = Some(metric.clone());
+                progress.begin(Plan { epochs, finished_epochs, steps_per_epoch, rows_per_epoch, metric });
+            }
+            Event::Step { loss, .. } => progress.step(loss),
+            Event::Epoch { record, .. } => progress.epoch_end(record),
+            Event::End { .. } => progress.finish(),
+            Event::Checkpoint { .. } => {}
+        }
+        if stop.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+    };
+    let fitted = fit.run(&mut watch).map_err(|error| {
+        progress.finish();
+        explain(&error, folder)
+    })?;
+    if fitted.reason == EndReason::Watcher {
+        let (path, step) = (folder.path().display(), fitted.steps);
+        return Err(Failure::interrupted(format!(
+            "interrupted after step {step}; go on with: pellucid train {path}/{CONFIG} --out {path} --resume"
+        )));
+    }
+    Ok(fitted)
+}
+
+/// True once the user has pressed Ctrl-C. Pressed again it ends the program at once; the last checkpoint stays.
+fn interrupt_flag() -> Outcome<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    let handler = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            exit(i32::from(INTERRUPTED));
+        }
+    });
+    handler.map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))?;
+    Ok(stop)
+}
+
+fn explain(error: &TrainError, folder: &RunFolder) -> Failure {
+    let kept = match error {
+        TrainError::NotFinite { .. } => format!("; the last good state is in {}/checkpoints", folder.path().display()),
+        _ => String::new(),
+    };
+    Failure::new(format!("{error}{kept}"))
+}
+
+/// The metric beside the loss that people want to watch.
+fn metric_shown(kind: TaskKind, recipe: &Recipe) -> String {
+    let watched = recipe.options.early_stopping.as_ref().map(|stopping| stopping.monitor.clone());
+    let usual = match kind {
+        TaskKind::Binary | TaskKind::Multiclass => "accuracy",
+        TaskKind::Multilabel => "f1_micro",
+        TaskKind::Regression => "rmse",
+    };
+    watched.filter(|name| name != "loss").unwrap_or_else(|| usual.to_string())
+}

@@ -1,0 +1,159 @@
+//! From the words of the user to rows for training, validation and test.
+
+mod describe;
+mod images;
+mod locate;
+mod tables;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pellucid::data::{Dataset, Table, Task};
+use pellucid::model::Preprocessing;
+use pellucid::train::Part;
+
+pub use describe::{class_shares, column_rows, summary_text};
+pub use images::{image_rows, pixel_rows};
+pub use locate::{Located, locate};
+pub use tables::{read_table, scored_rows, table_options, transformed};
+
+use crate::error::Outcome;
+use crate::report::ColumnRow;
+use crate::settings::Settings;
+
+/// Fewer rows than this and all of them are for training: parts of them would say nothing.
+pub const FEWEST_TO_SPLIT: usize = 50;
+/// Share of the rows that is set apart for the test where there is no test part.
+pub const TEST_FRACTION: f64 = 0.2;
+
+/// Rows for one purpose.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// What they are rows of.
+    pub data: Arc<Dataset>,
+    /// Which rows.
+    pub rows: Vec<u32>,
+    /// The table that they came from, and the row of it for each row of the data.
+    pub cells: Option<(Arc<Table>, Arc<[u32]>)>,
+}
+
+impl Rows {
+    /// As the fit loop takes them.
+    pub fn part(&self) -> Part<'_> {
+        Part::of(&self.data, &self.rows)
+    }
+
+    /// All rows of the data, whatever they are for.
+    pub fn all(mut self) -> Rows {
+        self.rows = (0..self.data.rows() as u32).collect();
+        self
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+/// Everything that training needs to know about the data.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Short name, for folders: `digits`, `adult-train`.
+    pub name: String,
+    /// What it is, for people.
+    pub description: String,
+    /// What is predicted.
+    pub task: Task,
+    /// How raw data becomes inputs.
+    pub preprocessing: Preprocessing,
+    /// Rows to learn from.
+    pub train: Rows,
+    /// Rows to stop early and to choose by; none if empty.
+    pub validation: Rows,
+    /// Rows that decide nothing; none if empty.
+    pub test: Rows,
+    /// How the parts came about, in a few words.
+    pub split: String,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// The columns, if it is a table.
+    pub columns: Vec<ColumnRow>,
+    /// Seconds that reading and preparing took.
+    pub seconds: f64,
+}
+
+impl Prepared {
+    /// The parts by name, those without rows left out.
+    pub fn parts(&self) -> Vec<(&'static str, &Rows)> {
+        let all = [("train", &self.train), ("validation", &self.validation), ("test", &self.test)];
+        all.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
+    }
+
+    /// Values of one row of inputs.
+    pub fn width(&self) -> usize {
+        self.train.data.width()
+    }
+
+    /// Height and width, if rows are images.
+    pub fn image_size(&self) -> Option<[usize; 2]> {
+        match self.preprocessing {
+            Preprocessing::Images { size, .. } => Some(size),
+            _ => None,
+        }
+    }
+}
+
+/// Loads the data that `settings` name and splits it.
+///
+/// # Errors
+/// Data that cannot be found, read or understood; settings that do not fit it.
+pub fn prepare(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared> {
+    let begun = Instant::now();
+    let mut prepared = match locate(data)? {
+        Located::Source(source) => match images::load(source, settings, quiet)? {
+            images::Loaded::Images(prepared) => *prepared,
+            images::Loaded::Table(text) => {
+                let mut settings = settings.clone();
+                if settings.target.is_empty() {
+                    settings.target = vec![text.target.to_string()];
+                }
+                let description = source.description.to_string();
+                tables::prepare(text.table(source.name)?, source.name, description, &settings)?
+            }
+        },
+        Located::File(path) => {
+            let table = read_table(&path, settings)?;
+            let stem = locate::stem(&path);
+            tables::prepare(table, &stem, path.display().to_string(), settings)?
+        }
+    };
+    prepared.seconds = begun.elapsed().as_secs_f64();
+    Ok(prepared)
+}
+
+/// Shares for validation and test of `rows` rows that may be split.
+fn fractions(settings: &Settings, rows: usize, test_part: bool) -> Outcome<pellucid::data::Fractions> {
+    let few = rows < FEWEST_TO_SPLIT;
+    let test = match settings.test_fraction {
+        Some(_) if test_part => {
+            return Err(crate::error::Failure::new(
+                "--test-fraction sets test rows apart, but there is a test part already; drop one of them",
+            ));
+        }
+        Some(share) => share,
+        None if test_part || few => 0.0,
+        None => TEST_FRACTION,
+    };
+    let validation = match settings.validation {
+        Some(crate::settings::Validation::Fraction(share)) => share * (1.0 - test),
+        Some(crate::settings::Validation::File(_)) => 0.0,
+        None if few => 0.0,
+        None => crate::defaults::validation_fraction(rows) * (1.0 - test),
+    };
+    Ok(pellucid::data::Fractions { validation, test })
+}

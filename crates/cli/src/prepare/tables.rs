@@ -1,0 +1,170 @@
+//! Tables: reading, splitting, and learning how columns become inputs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pellucid::data::pipeline::{labelled_rows, strata};
+use pellucid::data::{FitOptions, Pipeline, Split, Table, TableOptions, TaskKind};
+use pellucid::model::Preprocessing;
+use pellucid::suggest::nearest;
+
+use super::{FEWEST_TO_SPLIT, Prepared, Rows, column_rows, fractions};
+use crate::error::{Failure, Outcome};
+use crate::format::count;
+use crate::settings::{Settings, Validation, YesNo};
+
+/// How files are to be read, from flags; `known` says how a model's files are read.
+///
+/// # Errors
+/// A delimiter of more than one character.
+pub fn table_options(delimiter: Option<&str>, header: Option<YesNo>, known: TableOptions) -> Outcome<TableOptions> {
+    let delimiter = delimiter.map(delimiter_byte).transpose()?;
+    Ok(TableOptions { delimiter, header: header.map(|header| header.0), ..known })
+}
+
+fn delimiter_byte(text: &str) -> Outcome<u8> {
+    let named = [("tab", b'\t'), ("\\t", b'\t'), ("comma", b','), ("semicolon", b';'), ("space", b' '), ("pipe", b'|')];
+    if let Some((_, byte)) = named.iter().find(|(name, _)| *name == text) {
+        return Ok(*byte);
+    }
+    match text.as_bytes() {
+        [byte] if byte.is_ascii() => Ok(*byte),
+        _ => Err(Failure::new(format!(
+            "--delimiter is one ASCII character, or tab, comma, semicolon, space or pipe; got {text:?}"
+        ))),
+    }
+}
+
+/// Reads a file as the settings say.
+///
+/// # Errors
+/// A file that is no table; with its place.
+pub fn read_table(path: &Path, settings: &Settings) -> Outcome<Table> {
+    let mut known = TableOptions::default();
+    if !settings.missing.is_empty() {
+        known.missing = settings.missing.clone();
+    }
+    Ok(Table::read(path, &table_options(settings.delimiter.as_deref(), settings.header, known)?)?)
+}
+
+/// The task of that name.
+fn task_kind(name: &str) -> Outcome<TaskKind> {
+    TaskKind::from_name(name).ok_or_else(|| {
+        let names: Vec<&str> = TaskKind::ALL.iter().map(|kind| kind.name()).collect();
+        let near = nearest(name, names.iter().copied()).map_or(String::new(), |near| format!("; did you mean {near}?"));
+        Failure::new(format!("there is no task {name:?}{near}; there are {}", names.join(", ")))
+    })
+}
+
+/// Refuses settings that only other kinds of data know.
+fn refuse_foreign(settings: &Settings) -> Outcome<()> {
+    if settings.data_dir.is_some() {
+        return Err(Failure::new("--data-dir is the folder with the files of mnist or fashion-mnist; this is a table"));
+    }
+    Ok(())
+}
+
+/// Splits the table and learns from the training part.
+pub(super) fn prepare(table: Table, name: &str, description: String, settings: &Settings) -> Outcome<Prepared> {
+    refuse_foreign(settings)?;
+    let mut notes = Vec::new();
+    let mut options = FitOptions { weights: settings.weights.clone(), ..FitOptions::default() };
+    options.task = settings.task.as_deref().map(task_kind).transpose()?;
+    if settings.target.is_empty() {
+        let last = &table.names()[table.columns() - 1];
+        notes.push(format!("the last column, `{last}`, is predicted (--target chooses another)"));
+    } else {
+        options.targets = settings.target.clone();
+    }
+    let labelled = labelled_rows(&table, &options)?;
+    let classes = strata(&table, &options, &labelled)?;
+    let shares = fractions(settings, labelled.len(), settings.test.is_some())?;
+    let split = Split::new(&labelled, classes.as_deref(), shares, settings.seed())?;
+    let pipeline = Pipeline::fit(&table, &options, &split.train)?;
+    notes.extend(pipeline.notes().iter().cloned());
+    if labelled.len() < table.rows() {
+        let left = table.rows() - labelled.len();
+        notes.push(format!("{} rows without a target are left out", count(left as u64)));
+    }
+    let transformed = pipeline.transform(&table, &labelled)?;
+    notes.extend(transformed.notes);
+    let data = Arc::new(transformed.dataset);
+    let cells = Some((Arc::new(table), Arc::from(labelled.as_slice())));
+    // Rows of the table are positions among those with a target; both ascend.
+    let position = |row: &u32| labelled.binary_search(row).expect("a labelled row") as u32;
+    let part =
+        |rows: &[u32]| Rows { data: data.clone(), rows: rows.iter().map(position).collect(), cells: cells.clone() };
+    let (train, mut validation, mut test) = (part(&split.train), part(&split.validation), part(&split.test));
+    let mut further = |path: &Path| further_rows(path, settings, &pipeline, &mut notes);
+    if let Some(Validation::File(path)) = &settings.validation {
+        validation = further(path)?;
+    }
+    if let Some(path) = &settings.test {
+        test = further(path)?;
+    }
+    let mut how = Vec::new();
+    for (part, rows, file) in [
+        ("validation", &validation, matches!(settings.validation, Some(Validation::File(_)))),
+        ("test", &test, settings.test.is_some()),
+    ] {
+        if !rows.is_empty() && !file {
+            how.push(part);
+        }
+    }
+    let stratified = if classes.is_some() { ", classes in proportion" } else { "" };
+    let split = match how.as_slice() {
+        [] => String::new(),
+        how => format!("{} set apart at random{stratified}", how.join(" and ")),
+    };
+    if labelled.len() < FEWEST_TO_SPLIT && test.is_empty() && settings.test_fraction.is_none() {
+        notes.push(format!("{} rows are too few to set any apart: all are for training", labelled.len()));
+    }
+    let columns = column_rows(&pipeline);
+    Ok(Prepared {
+        name: name.to_string(),
+        description,
+        task: pipeline.task().clone(),
+        preprocessing: Preprocessing::Table { pipeline: Box::new(pipeline) },
+        train,
+        validation,
+        test,
+        split,
+        notes,
+        columns,
+        seconds: 0.0,
+    })
+}
+
+/// The rows of another file that can be scored.
+fn further_rows(path: &Path, settings: &Settings, pipeline: &Pipeline, notes: &mut Vec<String>) -> Outcome<Rows> {
+    let options = table_options(settings.delimiter.as_deref(), settings.header, pipeline.table_options())?;
+    let table = Table::read(path, &options)?;
+    scored_rows(table, pipeline, notes)
+}
+
+/// The rows of `table` that have an answer, as the pipeline makes them.
+///
+/// # Errors
+/// Columns that do not match, or no row with an answer.
+pub fn scored_rows(table: Table, pipeline: &Pipeline, notes: &mut Vec<String>) -> Outcome<Rows> {
+    let labelled = pipeline.labelled_rows(&table)?;
+    if labelled.is_empty() {
+        return Err(Failure::new(format!("{} has no row with a value in every target column", table.name())));
+    }
+    if labelled.len() < table.rows() {
+        let left = count((table.rows() - labelled.len()) as u64);
+        notes.push(format!("{}: {left} rows without a target are left out", table.name()));
+    }
+    transformed(Arc::new(table), pipeline, &labelled, notes)
+}
+
+/// These rows of a table, as the pipeline makes them.
+///
+/// # Errors
+/// Columns that do not match, or an answer that makes no sense.
+pub fn transformed(table: Arc<Table>, pipeline: &Pipeline, rows: &[u32], notes: &mut Vec<String>) -> Outcome<Rows> {
+    let transformed = pipeline.transform(&table, rows)?;
+    notes.extend(transformed.notes.into_iter().map(|note| format!("{}: {note}", table.name())));
+    let positions = (0..rows.len() as u32).collect();
+    Ok(Rows { data: Arc::new(transformed.dataset), rows: positions, cells: Some((table, rows.into())) })
+}

@@ -1,0 +1,230 @@
+//! From settings to what the fit loop takes: network, loss, options.
+
+use pellucid::data::{Task, TaskKind};
+use pellucid::graph::Graph;
+use pellucid::nn::notation::Network;
+use pellucid::nn::{BuiltNetwork, Init, Link, Loss, LossLayer, NetworkError, NetworkOptions};
+use pellucid::optim::{Clipping, Groups, OptimizerConfig, ScheduleConfig, fits};
+use pellucid::train::{EarlyStopping, FitOptions};
+
+use crate::error::{Failure, Outcome};
+use crate::prepare::{Prepared, class_shares};
+use crate::settings::Settings;
+
+/// A run, ready to begin.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// The settings, everything filled in.
+    pub settings: Settings,
+    /// The network in its notation, sizes filled in.
+    pub notation: String,
+    /// The network.
+    pub graph: Graph,
+    /// The loss.
+    pub loss: Loss,
+    /// The rest.
+    pub options: FitOptions,
+}
+
+impl Recipe {
+    /// What `settings`, in which all is filled in, mean for this data.
+    ///
+    /// # Errors
+    /// A setting that cannot be read, or does not fit the data or another setting.
+    pub fn new(settings: Settings, prepared: &Prepared) -> Outcome<Recipe> {
+        let task = &prepared.task;
+        let BuiltNetwork { layers, mut graph } = network(&settings, &prepared.train.data.sample_shape, task)?;
+        let line = layers.to_notation().map(|network| network.to_string());
+        let notation = line.or_else(|| settings.net.clone()).unwrap_or_default();
+        for pattern in &settings.freeze {
+            if graph.freeze(true, |name| fits(pattern, name)) == 0 {
+                let names: Vec<&str> = graph.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
+                return Err(Failure::new(format!(
+                    "--freeze {pattern} fits no parameter; there are {}",
+                    names.join(", ")
+                )));
+            }
+        }
+        if !graph.parameters().is_empty() && graph.parameters().iter().all(|parameter| parameter.frozen) {
+            return Err(Failure::new("--freeze leaves nothing to train; freeze fewer parameters"));
+        }
+        let loss = loss(&settings, prepared, &graph)?;
+        let options = options(&settings, !prepared.validation.is_empty())?;
+        let mut settings = settings;
+        settings.net = Some(notation.clone());
+        settings.loss = Some(loss.to_string());
+        // Part of the loss now.
+        (settings.class_weights, settings.label_smoothing) = (None, None);
+        settings.optimizer = Some(options.optimizer.to_string());
+        settings.lr = Some(options.optimizer.learning_rate());
+        settings.task = Some(task.name().to_string());
+        Ok(Recipe { settings, notation, graph, loss, options })
+    }
+}
+
+/// The network of the settings for rows of `shape`.
+fn network(settings: &Settings, shape: &[usize], task: &Task) -> Outcome<BuiltNetwork> {
+    let text = settings.net.as_deref().unwrap_or_default();
+    let init = |text: &Option<String>| match text {
+        Some(text) => text.parse::<Init>().map_err(Failure::from),
+        None => Ok(Init::Default),
+    };
+    let options = NetworkOptions {
+        outputs: Some(task.output_width()),
+        weight_init: init(&settings.init)?,
+        bias_init: init(&settings.bias_init)?,
+        ..NetworkOptions::default()
+    };
+    let network = Network::parse(text).map_err(|error| Failure::notation(&error))?;
+    options.build(&network, shape).map_err(|error| match &error {
+        NetworkError::Notation(error) => Failure::notation(error),
+        NetworkError::Input(_) => Failure::new(error),
+    })
+}
+
+/// The loss of the settings; by default that of the task which goes with the end of the network.
+fn loss(settings: &Settings, prepared: &Prepared, graph: &Graph) -> Outcome<Loss> {
+    let kind = prepared.task.kind();
+    let default = match kind {
+        TaskKind::Binary | TaskKind::Multilabel => "binary_cross_entropy",
+        TaskKind::Multiclass => "cross_entropy",
+        TaskKind::Regression => "mse",
+    };
+    let output = graph.outputs()[0];
+    let mut text = match &settings.loss {
+        Some(text) => text.clone(),
+        None => {
+            let ends_in = |link: Link| link.check_output(graph, output).is_ok();
+            // A network that ends in a sigmoid or softmax gives probabilities.
+            let probabilities = kind != TaskKind::Regression && !ends_in(Link::Logits) && ends_in(Link::Probabilities);
+            format!("{default}{}", if probabilities { "_probabilities" } else { "" })
+        }
+    };
+    let mut add = |setting: String| {
+        text.push(if text.contains(':') { ',' } else { ':' });
+        text.push_str(&setting);
+    };
+    if let Some(share) = settings.label_smoothing {
+        if kind != TaskKind::Multiclass {
+            return Err(Failure::new(format!("--label-smoothing is for several classes; the task is {}", kind.name())));
+        }
+        add(format!("label_smoothing={share}"));
+    }
+    if let Some(weights) = &settings.class_weights {
+        let weights = class_weights(weights, prepared)?;
+        match kind {
+            TaskKind::Binary => add(format!("positive_weight={}", weights[1] / weights[0])),
+            _ => {
+                let weights: Vec<String> = weights.iter().map(f64::to_string).collect();
+                add(format!("class_weights={}", weights.join("/")));
+            }
+        }
+    }
+    let loss = Loss::parse(&text)?;
+    check_task(&loss, kind)?;
+    loss.link().check_output(graph, output)?;
+    Ok(loss)
+}
+
+/// Refuses a loss that cannot learn the targets of the task.
+fn check_task(loss: &Loss, kind: TaskKind) -> Outcome<()> {
+    let name = loss.name();
+    let squared = ["mse", "mae", "huber", "smooth_l1"];
+    let known: Vec<&str> = match kind {
+        TaskKind::Binary | TaskKind::Multilabel => {
+            ["binary_cross_entropy", "binary_cross_entropy_probabilities"].into_iter().chain(squared).collect()
+        }
+        TaskKind::Multiclass => vec!["cross_entropy", "cross_entropy_probabilities"],
+        TaskKind::Regression => squared.to_vec(),
+    };
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let message = format!("the loss {name} does not fit the task {}; choose one of {}", kind.name(), known.join(", "));
+    Err(Failure::new(message))
+}
+
+/// A weight for each class: `balanced`, or `CLASS:WEIGHT,…` with 1 for those not named.
+fn class_weights(text: &str, prepared: &Prepared) -> Outcome<Vec<f64>> {
+    if !matches!(prepared.task.kind(), TaskKind::Binary | TaskKind::Multiclass) {
+        let message = format!("--class-weights is for classes; the task is {}", prepared.task.name());
+        return Err(Failure::new(message));
+    }
+    let shares = class_shares(&prepared.task, &prepared.train);
+    if text == "balanced" {
+        let all: usize = shares.iter().map(|(_, rows)| rows).sum();
+        return Ok(shares.iter().map(|(_, rows)| all as f64 / (shares.len() * rows) as f64).collect());
+    }
+    let mut weights = vec![1.0; shares.len()];
+    for entry in text.split(',') {
+        let pair = entry.rsplit_once(':').and_then(|(class, weight)| Some((class, weight.trim().parse::<f64>().ok()?)));
+        let Some((class, weight)) = pair.filter(|(_, weight)| weight.is_finite() && *weight > 0.0) else {
+            let message = "--class-weights is `balanced` or CLASS:WEIGHT,… with weights above 0";
+            return Err(Failure::new(format!("{message}; got {entry:?}")));
+        };
+        let Some(index) = shares.iter().position(|(name, _)| name == class.trim()) else {
+            let names: Vec<&str> = shares.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(Failure::new(format!(
+                "--class-weights: there is no class {class:?}; there are {}",
+                names.join(", ")
+            )));
+        };
+        weights[index] = weight;
+    }
+    Ok(weights)
+}
+
+fn options(settings: &Settings, validation: bool) -> Outcome<FitOptions> {
+    let mut optimizer = OptimizerConfig::parse(settings.optimizer.as_deref().unwrap_or("adam"))?;
+    if let Some(rate) = settings.lr {
+        optimizer.set("lr", &rate.to_string())?;
+    }
+    let decoupled = optimizer.name() == "adamw";
+    let mut groups = Groups { l1: settings.l1.unwrap_or(0.0), ..Groups::default() };
+    match settings.weight_decay {
+        Some(decay) if decoupled => groups.weight_decay = Some(decay),
+        Some(decay) => groups.decoupled_weight_decay = decay,
+        None => {}
+    }
+    match settings.l2 {
+        Some(_) if decoupled => {
+            return Err(Failure::new(
+                "--l2 adds to the gradient, but the decay of adamw is decoupled from it; use adam, or --weight-decay",
+            ));
+        }
+        l2 => groups.weight_decay = groups.weight_decay.or(l2),
+    }
+    // The optimiser's own weight_decay means all parameters, as in PyTorch; penalties from flags mean weights.
+    groups.weights_only = settings.l1.is_some() || settings.l2.is_some() || settings.weight_decay.is_some();
+    let clipping = match (settings.clip_norm, settings.clip_value) {
+        (Some(limit), _) => Some(Clipping::Norm(limit)),
+        (None, Some(limit)) => Some(Clipping::Value(limit)),
+        (None, None) => None,
+    };
+    if let Some(clipping) = clipping {
+        clipping.check()?;
+    }
+    let schedule = ScheduleConfig::parse(settings.schedule.as_deref().unwrap_or("constant"))?;
+    if !validation && (settings.patience.is_some() || settings.monitor.is_some()) {
+        let message = "early stopping needs validation rows; give --validation, or drop --patience and --monitor";
+        return Err(Failure::new(message));
+    }
+    let early_stopping = settings.patience.map(|patience| EarlyStopping {
+        patience,
+        min_delta: 0.0,
+        monitor: settings.monitor.clone().unwrap_or_else(|| "loss".to_string()),
+    });
+    Ok(FitOptions {
+        epochs: settings.epochs.unwrap_or(0),
+        batch_size: settings.batch_size.unwrap_or(pellucid::train::BatchSize::Rows(32)),
+        seed: settings.seed(),
+        shuffle: true,
+        optimizer,
+        schedule,
+        groups,
+        clipping,
+        restore_best: early_stopping.is_some(),
+        early_stopping,
+        checkpoint_every: settings.checkpoint_every,
+    })
+}

@@ -1,0 +1,442 @@
+//! The settings of a run. Flags of `train`, keys of a `run.toml` and the saved `config.toml` are this one structure, so
+//! they cannot drift apart.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::Args;
+use pellucid::train::BatchSize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{Failure, Outcome};
+
+/// Settings of a run; what is absent is chosen from the data (see [`defaults`](crate::defaults)).
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Settings {
+    /// Data set: a name, or a file (in a run.toml only; else the argument DATA).
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+
+    /// Column to predict: a name, or an index from 0, negative from the end. May be given several times [default: the last]
+    #[arg(long, short = 't', value_name = "COLUMN", value_delimiter = ',', allow_hyphen_values = true, help_heading = DATA)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub target: Vec<String>,
+    /// Test rows from a file of their own
+    #[arg(long, value_name = "FILE", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<PathBuf>,
+    /// Validation rows: a file, or a share of the training rows from 0 to 1
+    #[arg(long, value_name = "FILE|FRACTION", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Validation>,
+    /// Share of the rows to set apart for the final test, where there is no test part [default: 0.2]
+    #[arg(long, value_name = "FRACTION", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_fraction: Option<f64>,
+    /// Column with the weight of each row
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// binary, multiclass, multilabel or regression [default: from the target]
+    #[arg(long, value_name = "TASK", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// What separates the fields of a file: a character, or tab, comma, semicolon, space, pipe [default: detected]
+    #[arg(long, value_name = "CHAR", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<String>,
+    /// Whether the first line holds names: yes or no [default: detected]
+    #[arg(long, value_name = "YES|NO", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<YesNo>,
+    /// Texts that stand for a missing value, separated by commas [default: ?, NA, N/A, NaN, null, None, … and the empty text]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, help_heading = DATA)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// Folder with the files of mnist or fashion-mnist [default: a cache, filled by download]
+    #[arg(long, value_name = "DIR", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// Rows of a generated data set
+    #[arg(long, value_name = "N", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<usize>,
+    /// Noise of a generated data set
+    #[arg(long, value_name = "X", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<f64>,
+
+    /// The network, such as "dense 128 relu -> dropout 0.2 -> dense 10"; the last layer may be left to the data
+    #[arg(long, value_name = "NOTATION", help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net: Option<String>,
+    /// How weights begin, for layers that do not say: he_normal, xavier_uniform, uniform:-0.5:0.5, …
+    #[arg(long, value_name = "INIT", help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<String>,
+    /// How biases begin, for layers that do not say: zeros, constant:0.1, …
+    #[arg(long, value_name = "INIT", help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bias_init: Option<String>,
+    /// Parameters that stay as they are, by pattern: "0.*", "*.bias". May be given several times
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', help_heading = NETWORK)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+
+    /// Passes over the training rows, at most
+    #[arg(long, value_name = "N", help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<usize>,
+    /// Rows of one update: a number, or full
+    #[arg(long, value_name = "N|full", help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<BatchSize>,
+    /// Optimiser with its settings: adam, sgd:momentum=0.9,nesterov, lbfgs, …
+    #[arg(long, value_name = "NAME[:SETTINGS]", help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<String>,
+    /// Learning rate
+    #[arg(long, value_name = "X", allow_hyphen_values = true, help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr: Option<f64>,
+    /// How the learning rate changes: constant, cosine, one_cycle, step:30:0.1, …
+    #[arg(long, value_name = "NAME[:SETTINGS]", help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// Loss: cross_entropy, binary_cross_entropy, mse, mae, huber:1, … [default: from the task]
+    #[arg(long, value_name = "NAME[:SETTINGS]", help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<String>,
+    /// Weights of the classes in the loss: balanced, or CLASS:WEIGHT,…
+    #[arg(long, value_name = "balanced|LIST", help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<String>,
+    /// Share of the target spread over all classes, 0 to 1
+    #[arg(long, value_name = "X", help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_smoothing: Option<f64>,
+    /// Decoupled weight decay (weights only, not biases)
+    #[arg(long, value_name = "X", help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+    /// L1 penalty (weights only)
+    #[arg(long, value_name = "X", help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub l1: Option<f64>,
+    /// L2 penalty, added to the gradient (weights only)
+    #[arg(long, value_name = "X", help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub l2: Option<f64>,
+    /// Largest norm of all gradients together
+    #[arg(long, value_name = "X", help_heading = TRAINING, conflicts_with = "clip_value")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Largest size of each gradient
+    #[arg(long, value_name = "X", help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_value: Option<f64>,
+    /// Epochs without improvement on the validation part after which the run ends
+    #[arg(long, value_name = "N", help_heading = TRAINING, conflicts_with = "no_early_stopping")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// Run all epochs and keep the last weights
+    #[arg(long, help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "is_false")]
+    pub no_early_stopping: bool,
+    /// Validation metric that early stopping watches
+    #[arg(long, value_name = "METRIC", help_heading = TRAINING, conflicts_with = "no_early_stopping")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<String>,
+    /// Seed of split, initial weights, order and dropout: the same seed gives the same bits [default: 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64), help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+
+    /// Threads [default: one for each processor]. The result does not depend on it
+    #[arg(long, value_name = "N", help_heading = RUN)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// Instruction set: avx512, avx2, neon or scalar [default: the fastest]. The result does not depend on it
+    #[arg(long, value_name = "NAME", help_heading = RUN)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isa: Option<String>,
+    /// Folder of the run [default: runs/NAME-N]
+    #[arg(long, value_name = "DIR", help_heading = RUN)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out: Option<PathBuf>,
+    /// Updates between checkpoints, besides those at the end of an epoch
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = RUN)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<u64>,
+}
+
+const DATA: &str = "Data";
+const NETWORK: &str = "Network";
+const TRAINING: &str = "Training";
+const RUN: &str = "Run";
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Where validation rows come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Validation {
+    /// A share of the training rows.
+    Fraction(f64),
+    /// A file of their own.
+    File(PathBuf),
+}
+
+impl FromStr for Validation {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Validation, String> {
+        match text.parse::<f64>() {
+            Ok(share) if (0.0..1.0).contains(&share) => Ok(Validation::Fraction(share)),
+            Ok(_) => Err("a share is at least 0 and below 1".to_string()),
+            Err(_) => Ok(Validation::File(PathBuf::from(text))),
+        }
+    }
+}
+
+impl Serialize for Validation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Validation::Fraction(share) => serializer.serialize_f64(*share),
+            Validation::File(path) => path.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Validation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Validation, D::Error> {
+        Scalar::deserialize(deserializer)?.text().parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// `yes` or `no`; `true` and `false` too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct YesNo(pub bool);
+
+impl FromStr for YesNo {
+    type Err = String;
+    fn from_str(text: &str) -> Result<YesNo, String> {
+        match text {
+            "yes" | "true" => Ok(YesNo(true)),
+            "no" | "false" => Ok(YesNo(false)),
+            _ => Err("it is yes or no".to_string()),
+        }
+    }
+}
+
+impl Serialize for YesNo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for YesNo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<YesNo, D::Error> {
+        Scalar::deserialize(deserializer)?.text().parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A single value of a file, whatever its type.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Bool(bool),
+    Whole(i64),
+    Number(f64),
+    Text(String),
+}
+
+impl Scalar {
+    fn text(self) -> String {
+        match self {
+            Scalar::Bool(value) => value.to_string(),
+            Scalar::Whole(value) => value.to_string(),
+            Scalar::Number(value) => value.to_string(),
+            Scalar::Text(value) => value,
+        }
+    }
+}
+
+/// `target = "price"`, `target = -1` or `target = ["a", "b"]`.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Many(Vec<Scalar>),
+        One(Scalar),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Many(values) => values.into_iter().map(Scalar::text).collect(),
+        Written::One(value) => vec![value.text()],
+    })
+}
+
+impl Settings {
+    /// Reads a `run.toml`. Relative paths in it are taken from its own folder if something is there, else from the
+    /// current one.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is no TOML, or has a key or value that no setting has; with its place.
+    pub fn read(path: &Path) -> Outcome<Settings> {
+        let text = fs::read_to_string(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
+        let mut settings = Settings::parse(&text)
+            .map_err(|error| Failure::new(format!("{}: {}", path.display(), error.message().trim_end())))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let beside = |path: &mut PathBuf| {
+            let there = folder.join(&*path);
+            if path.is_relative() && there.exists() {
+                *path = there;
+            }
+        };
+        let Settings { test, validation, data_dir, data, .. } = &mut settings;
+        test.iter_mut().chain(data_dir).for_each(beside);
+        if let Some(Validation::File(path)) = validation {
+            beside(path);
+        }
+        if let Some(data) = data.as_mut().filter(|data| pellucid::data::sources::find(data).is_err()) {
+            let mut path = PathBuf::from(&*data);
+            beside(&mut path);
+            *data = path.to_string_lossy().into_owned();
+        }
+        Ok(settings)
+    }
+
+    /// Reads settings from TOML text.
+    ///
+    /// # Errors
+    /// No TOML, or a key or value that no setting has.
+    pub fn parse(text: &str) -> Outcome<Settings> {
+        let settings: Settings = toml::from_str(text)?;
+        if settings.clip_norm.is_some() && settings.clip_value.is_some() {
+            return Err(Failure::new("clip-norm and clip-value exclude each other; remove one"));
+        }
+        if settings.no_early_stopping && (settings.patience.is_some() || settings.monitor.is_some()) {
+            return Err(Failure::new("no-early-stopping excludes patience and monitor; remove one"));
+        }
+        Ok(settings)
+    }
+
+    /// The settings as TOML text.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("settings are numbers, texts and lists")
+    }
+
+    /// These settings where they say something, those of `file` elsewhere. What contradicts a setting of these is dropped
+    /// from `file`.
+    pub fn over(self, mut file: Settings) -> Settings {
+        if self.no_early_stopping {
+            (file.patience, file.monitor) = (None, None);
+        }
+        if self.patience.is_some() || self.monitor.is_some() {
+            file.no_early_stopping = false;
+        }
+        if self.clip_norm.is_some() || self.clip_value.is_some() {
+            (file.clip_norm, file.clip_value) = (None, None);
+        }
+        // What a setting serialises to is there only where something was said.
+        let as_map = |settings: &Settings| match serde_json::to_value(settings) {
+            Ok(serde_json::Value::Object(map)) => map,
+            _ => unreachable!("settings are a map"),
+        };
+        let mut all = as_map(&file);
+        all.extend(as_map(&self));
+        serde_json::from_value(all.into()).expect("settings come back as they went")
+    }
+
+    /// The seed; 0 unless set.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    fn flags(arguments: &[&str]) -> Settings {
+        Flags::try_parse_from(["train"].iter().chain(arguments)).expect("flags").settings
+    }
+
+    #[test]
+    fn every_flag_is_a_key_of_the_file_under_the_same_name() {
+        use clap::CommandFactory;
+        let command = Flags::command();
+        let names: Vec<&str> = command.get_arguments().filter_map(|argument| argument.get_long()).collect();
+        assert!(names.len() > 30);
+        for name in names.into_iter().filter(|name| *name != "help") {
+            let tried = ["1", "0.5", "\"1\"", "true", "\"full\""].iter().any(|value| {
+                toml::from_str::<Settings>(&format!("{name} = {value}")).is_ok_and(|read| read != Settings::default())
+            });
+            assert!(tried, "{name} is no key");
+        }
+    }
+
+    #[test]
+    fn settings_come_back_from_their_toml() {
+        let settings = flags(&[
+            "--target",
+            "-1,price",
+            "--validation",
+            "0.25",
+            "--header",
+            "no",
+            "--batch-size",
+            "full",
+            "--lr",
+            "1e-3",
+            "--missing",
+            "?,-",
+            "--freeze",
+            "0.*",
+            "--seed",
+            "7",
+            "--no-early-stopping",
+            "--net",
+            "dense 3",
+        ]);
+        assert_eq!(settings.target, ["-1", "price"]);
+        assert_eq!(settings.header, Some(YesNo(false)));
+        assert_eq!(Settings::parse(&settings.to_toml()).expect("reads"), settings);
+        let loose = Settings::parse("target = -1\nvalidation = \"rows.csv\"\nheader = \"yes\"\nbatch-size = 32")
+            .expect("reads");
+        assert_eq!(loose.target, ["-1"]);
+        assert_eq!(loose.validation, Some(Validation::File("rows.csv".into())));
+        assert_eq!((loose.header, loose.batch_size), (Some(YesNo(true)), Some(BatchSize::Rows(32))));
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let file =
+            Settings::parse("epochs = 5\nlr = 0.1\nno-early-stopping = true\ntarget = [\"a\", \"b\"]\nclip-norm = 1.0");
+        let both = flags(&["--epochs", "9", "--patience", "3", "--clip-value", "2"]).over(file.expect("reads"));
+        assert_eq!((both.epochs, both.lr, both.patience, both.no_early_stopping), (Some(9), Some(0.1), Some(3), false));
+        assert_eq!((both.clip_norm, both.clip_value), (None, Some(2.0)));
+        assert_eq!(both.target, ["a", "b"]);
+    }
+
+    #[test]
+    fn mistakes_in_a_file_are_named_with_their_place() {
+        let message = Settings::parse("epochs = 5\nlearning = 3").unwrap_err().message().to_string();
+        assert!(message.contains("line 2") && message.contains("unknown field `learning`"), "{message}");
+        let message = Settings::parse("batch-size = 0").unwrap_err().message().to_string();
+        assert!(message.contains("a batch size is a number from 1 or 'full'"), "{message}");
+        let message = Settings::parse("clip-norm = 1.0\nclip-value = 1.0").unwrap_err().message().to_string();
+        assert!(message.contains("exclude each other"), "{message}");
+    }
+}
