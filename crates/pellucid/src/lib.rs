@@ -1,4 +1,7 @@
 //! Pellucid: neural networks from scratch.
+//!
+//! A network is a static graph of ops ([`graph`]), built by layers or from a line of text ([`nn`]), trained by a fit loop
+//! ([`train`]) on a data set ([`data`]), and saved with all that is needed to use it ([`model`]).
 #![forbid(unsafe_code)]
 
 pub mod data;
@@ -14,3 +17,8 @@ pub mod train;
 
 pub use kernels::device::Device;
 pub use kernels::simd::Isa;
+
+/// The example of the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
