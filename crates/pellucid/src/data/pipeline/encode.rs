@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::column::{Content, Profile, mean_and_std, median};
+use super::pieces;
 use crate::data::table::{Date, DateFormat, Table, parse_boolean, parse_date, parse_number};
 
 /// Inputs are kept within this many standard deviations, so that one absurd value cannot carry a network to infinity.
@@ -26,6 +27,9 @@ pub(super) enum Encoding {
         scaling: Scaling,
         /// The median, for missing values.
         fill: f64,
+        /// Edges of the pieces of its range (see [`pieces`]), each an input; none for few rows.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        edges: Vec<f64>,
         /// A further input says where the value is missing.
         indicator: bool,
     },
@@ -159,7 +163,12 @@ pub(super) fn learn(name: &str, profile: &Profile, max_levels: usize) -> Learnt 
                     "column `{name}` holds numbers, but `{word}` in line {line}; it is taken as missing"
                 ));
             }
-            Encoding::Number { scaling: Scaling::of(sorted), fill: median(sorted), indicator }
+            Encoding::Number {
+                scaling: Scaling::of(sorted),
+                fill: median(sorted),
+                edges: pieces::edges(sorted),
+                indicator,
+            }
         }
         Content::Booleans { trues, falses } => {
             Encoding::Boolean { fill: *trues as f64 / (trues + falses) as f64, indicator }
@@ -230,7 +239,12 @@ impl Encoding {
     pub fn names(&self, name: &str) -> Vec<String> {
         let mut names = Vec::new();
         let indicated = match self {
-            Encoding::Number { indicator, .. } | Encoding::Boolean { indicator, .. } => {
+            Encoding::Number { edges, indicator, .. } => {
+                names.push(name.to_string());
+                names.extend(edges.windows(2).map(|pair| format!("{name} {}–{}", pair[0], pair[1])));
+                *indicator
+            }
+            Encoding::Boolean { indicator, .. } => {
                 names.push(name.to_string());
                 *indicator
             }
@@ -258,7 +272,8 @@ impl Encoding {
     /// How many inputs the column becomes.
     pub fn width(&self) -> usize {
         match self {
-            Encoding::Number { indicator, .. } | Encoding::Boolean { indicator, .. } => 1 + usize::from(*indicator),
+            Encoding::Number { edges, indicator, .. } => 1 + pieces::width(edges) + usize::from(*indicator),
+            Encoding::Boolean { indicator, .. } => 1 + usize::from(*indicator),
             Encoding::Category { levels, other, missing } => levels.len() + usize::from(*other) + usize::from(*missing),
             Encoding::Date { parts, indicator, .. } => parts.len() + usize::from(*indicator),
         }
@@ -286,8 +301,13 @@ impl Encoding {
             let text = table.value(row as usize, column);
             let known = match (self, text) {
                 (_, None) => false,
-                (Encoding::Number { scaling, .. }, Some(text)) => {
-                    parse_number(text, comma).map(|number| out[0] = scaling.apply(number)).is_some()
+                (Encoding::Number { scaling, edges, .. }, Some(text)) => {
+                    let number = parse_number(text, comma);
+                    if let Some(number) = number {
+                        out[0] = scaling.apply(number);
+                        pieces::encode(edges, number, &mut out[1..]);
+                    }
+                    number.is_some()
                 }
                 (Encoding::Boolean { .. }, Some(text)) => {
                     parse_truth(text).map(|value| out[0] = f32::from(u8::from(value))).is_some()
@@ -334,7 +354,10 @@ impl Encoding {
     /// What stands for a value that is missing or cannot be read. An unknown category is none of the levels.
     fn fill(&self, out: &mut [f32], unknown: bool) {
         match self {
-            Encoding::Number { scaling, fill, .. } => out[0] = scaling.apply(*fill),
+            Encoding::Number { scaling, fill, edges, .. } => {
+                out[0] = scaling.apply(*fill);
+                pieces::encode(edges, *fill, &mut out[1..]);
+            }
             Encoding::Boolean { fill, .. } => out[0] = *fill as f32,
             // The mean of each part, which is 0.
             Encoding::Date { .. } => {}

@@ -14,6 +14,7 @@
 mod column;
 mod encode;
 mod error;
+mod pieces;
 mod target;
 
 use serde::{Deserialize, Serialize};
