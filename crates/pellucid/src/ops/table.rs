@@ -50,7 +50,7 @@ impl OpEntry {
 
 /// Reads an op from its fields.
 fn from_fields<T: Op + DeserializeOwned + 'static>(attributes: &Attributes) -> Result<Arc<dyn Op>, OpError> {
-    let name = std::any::type_name::<T>().rsplit("::").next().unwrap_or_default();
+    let name = std::any::type_name::<T>().rsplit("::").next().unwrap_or_default().trim_end_matches('>');
     let error = |problem: String| OpError::Attributes { op: name.to_string(), problem };
     let fields = match attributes.keys().next() {
         Some(first) if size_of::<T>() == 0 => return Err(error(format!("it takes none, got '{first}'"))),
@@ -97,6 +97,23 @@ const STANDARD: &[OpEntry] = &[
     OpEntry::of::<Subtract>("Sub", subtract::cases),
     OpEntry::of::<Silu>("Swish", silu::cases),
     OpEntry::of::<Tanh>("Tanh", tanh::cases),
+    OpEntry::of::<loss::Elementwise<loss::AbsoluteError>>("AbsoluteErrorLoss", loss::absolute_error::cases),
+    OpEntry::of::<loss::Elementwise<loss::BinaryCrossEntropyProbabilities>>(
+        "BinaryCrossEntropyLoss",
+        loss::binary_cross_entropy_probabilities::cases,
+    ),
+    OpEntry::of::<loss::Elementwise<loss::BinaryCrossEntropy>>(
+        "BinaryCrossEntropyWithLogitsLoss",
+        loss::binary_cross_entropy::cases,
+    ),
+    OpEntry::of::<loss::CrossEntropyProbabilities>("CrossEntropyLoss", loss::cross_entropy_probabilities::cases),
+    OpEntry::of::<loss::Elementwise<loss::Hinge>>("HingeLoss", loss::hinge::cases),
+    OpEntry::of::<loss::Elementwise<loss::Huber>>("HuberLoss", loss::huber::cases),
+    OpEntry::of::<loss::Elementwise<loss::KlDivergence>>("KlDivergenceLoss", loss::kl_divergence::cases),
+    OpEntry::of::<loss::Elementwise<loss::Poisson>>("PoissonLoss", loss::poisson::cases),
+    OpEntry::of::<loss::Elementwise<loss::SmoothL1>>("SmoothL1Loss", loss::smooth_l1::cases),
+    OpEntry::of::<loss::CrossEntropy>("SoftmaxCrossEntropyLoss", loss::cross_entropy::cases),
+    OpEntry::of::<loss::Elementwise<loss::SquaredError>>("SquaredErrorLoss", loss::squared_error::cases),
 ];
 
 /// Ops by name: those of this library, and a user's own.

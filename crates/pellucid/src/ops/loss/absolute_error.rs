@@ -5,7 +5,8 @@
 use kernels::pairwise::Pairwise;
 use kernels::simd::Simd;
 
-use super::ElementLoss;
+use super::{ElementLoss, SUM_ULP, element_cases};
+use crate::ops::check::{Bound, Case, Values};
 
 /// l = |p - t|
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -30,16 +31,20 @@ impl ElementLoss for AbsoluteError {
     const FLOPS: u64 = 2;
 }
 
+/// What the checks run on.
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let kinks = vec![-1.0, 0.5];
+    let values = [Values::AwayFrom { spread: 2.0, kinks: kinks.clone(), margin: 0.01 }, Values::Choice(kinks)];
+    let value = Bound::relative(SUM_ULP, "a difference, a sum of positive terms");
+    let gradient = Bound::relative(3.0, "a quotient, two products");
+    element_cases(AbsoluteError {}, values, |p, t| (p - t).abs(), value, gradient)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Elementwise;
-    use super::super::tests::{check, evaluate, pairs};
+    use super::super::tests::evaluate;
     use super::*;
-
-    #[test]
-    fn formula_and_derivative() {
-        check(AbsoluteError {}, |p, t| (p - t).abs(), &pairs());
-    }
 
     #[test]
     fn the_slope_at_the_kink_is_zero_and_that_of_nan_is_nan() {

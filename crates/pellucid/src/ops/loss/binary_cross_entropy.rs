@@ -9,8 +9,9 @@ use kernels::math::{exp, log1p};
 use kernels::pairwise::Pairwise;
 use kernels::simd::Simd;
 
-use super::{ElementLoss, expect_positive};
+use super::{ElementLoss, SUM_ULP, element_cases, expect_positive};
 use crate::ops::ShapeError;
+use crate::ops::check::{Bound, Case, Values};
 
 /// From logits; for probabilities see [`super::BinaryCrossEntropyProbabilities`].
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -72,23 +73,27 @@ impl ElementLoss for BinaryCrossEntropy {
     }
 }
 
+/// What the checks run on.
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let value = Bound::relative(SUM_ULP, "an exponential, a logarithm, a sum of positive terms");
+    let gradient = Bound::relative(8.0, "an exponential, quotients; the difference cancels").and_absolute(10.0);
+    let of = |positive_weight: f32| {
+        let values = [Values::Normal(3.0), Values::Choice(vec![0.0, 1.0, 0.25, 0.9])];
+        let weight = f64::from(positive_weight);
+        let definition = move |x: f64, t: f64| {
+            let (yes, no) = (1.0 / (1.0 + libm::exp(-x)), 1.0 / (1.0 + libm::exp(x)));
+            -(weight * t * libm::log(yes) + (1.0 - t) * libm::log(no))
+        };
+        element_cases(BinaryCrossEntropy { positive_weight }, values, definition, value, gradient)
+    };
+    [of(1.0), of(3.0)].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Elementwise;
-    use super::super::tests::{check, evaluate, pairs_with_probabilities};
+    use super::super::tests::evaluate;
     use super::*;
-
-    #[test]
-    fn formula_and_derivative() {
-        for positive_weight in [1.0, 3.0] {
-            let w = f64::from(positive_weight);
-            let definition = |x: f64, t: f64| {
-                let (yes, no) = (1.0 / (1.0 + libm::exp(-x)), 1.0 / (1.0 + libm::exp(x)));
-                -(w * t * libm::log(yes) + (1.0 - t) * libm::log(no))
-            };
-            check(BinaryCrossEntropy { positive_weight }, definition, &pairs_with_probabilities());
-        }
-    }
 
     #[test]
     fn logits_of_any_size_are_right() {

@@ -8,7 +8,8 @@ use kernels::math::{log, log1p};
 use kernels::pairwise::Pairwise;
 use kernels::simd::Simd;
 
-use super::ElementLoss;
+use super::{ElementLoss, SUM_ULP, element_cases};
+use crate::ops::check::{Bound, Case, Values};
 
 /// The least value of a logarithm.
 pub(super) const LEAST_LOG: f32 = -100.0;
@@ -41,19 +42,20 @@ impl ElementLoss for BinaryCrossEntropyProbabilities {
     const FLOPS: u64 = 35;
 }
 
+/// What the checks run on.
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let values = [Values::Uniform(0.02, 0.98), Values::Choice(vec![0.0, 1.0, 0.25, 0.9])];
+    let value = Bound::relative(SUM_ULP, "two logarithms, products, a sum of positive terms");
+    let gradient = Bound::relative(6.0, "differences, products, quotients");
+    let definition = |p: f64, t: f64| -(t * libm::log(p) + (1.0 - t) * libm::log(1.0 - p));
+    element_cases(BinaryCrossEntropyProbabilities {}, values, definition, value, gradient)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Elementwise;
-    use super::super::tests::{check, evaluate, pairs_with_probabilities};
+    use super::super::tests::evaluate;
     use super::*;
-
-    #[test]
-    fn formula_and_derivative() {
-        let mut pairs = pairs_with_probabilities();
-        pairs.iter_mut().for_each(|pair| pair.0 = (pair.0 + 4.0) / 9.0);
-        let definition = |p: f64, t: f64| -(t * libm::log(p) + (1.0 - t) * libm::log(1.0 - p));
-        check(BinaryCrossEntropyProbabilities {}, definition, &pairs);
-    }
 
     #[test]
     fn certainty_costs_nothing_when_right_and_a_hundred_when_wrong() {

@@ -21,7 +21,9 @@ use kernels::softmax::{CrossEntropy as Kernel, Targets};
 use kernels::unary::{self, Unary};
 use serde::{Deserialize, Serialize};
 
-use super::{Reduction, divided, rows_or_weights, split_inputs};
+use super::elementwise::row_weight_values;
+use super::{Reduction, SUM_ULP, divided, rows_or_weights, split_inputs};
+use crate::ops::check::{Bound, Case, Input, Sample, Values};
 use crate::ops::{Attributes, Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, attributes_of};
 use crate::tensor::{Dim, Shape, Tensor};
 
@@ -48,9 +50,9 @@ pub struct CrossEntropy {
 /// targets [rows, classes], and row weights for the first axis or for all rows. Gives the number of classes.
 pub(super) fn expect_classes(inputs: &[Shape]) -> Result<usize, ShapeError> {
     let (prediction, target, weights) = split_inputs(inputs)?;
-    let last = prediction.axes().split_last();
-    let Some((Dim::Fixed(classes @ 1..=MAX_CLASSES), rows)) = last else {
-        return Err(ShapeError::size("last axis of the prediction", "1 to 16777216 classes", prediction));
+    let Some((Dim::Fixed(classes @ 1..=MAX_CLASSES), rows @ [_, ..])) = prediction.axes().split_last() else {
+        let expected = "rows of 1 to 16777216 classes";
+        return Err(ShapeError::size("last axis of the prediction", expected, prediction));
     };
     if target.axes() != rows && target != prediction {
         let labels = Shape::new(rows.iter().copied())?;
@@ -58,7 +60,8 @@ pub(super) fn expect_classes(inputs: &[Shape]) -> Result<usize, ShapeError> {
         return Err(ShapeError::size("shape of the target", expected, target));
     }
     if let Some(weights) = weights
-        && (rows.is_empty() || weights.axes() != &rows[..1] && weights.axes() != rows)
+        && weights.axes() != &rows[..1]
+        && weights.axes() != rows
     {
         let expected = Shape::new(rows.iter().take(1).copied())?;
         return Err(ShapeError::size("shape of the row weights (one for each row)", expected, weights));
@@ -202,120 +205,113 @@ impl Unary for Scaled {
     }
 }
 
+/// Cases for a loss over classes: labels or soft targets, row weights for the first axis, for all rows, or none.
+pub(super) fn class_cases<L: Op + Clone + 'static>(
+    loss: &L,
+    logits: &Values,
+    reference: fn(&L, &Sample) -> f64,
+    value: Bound,
+    gradient: Bound,
+) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (sample, rows) in [(&[2][..], 33), (&[10], 700), (&[70], 100), (&[5, 3], 17)] {
+        let n = *sample.last().expect("an axis");
+        let steps = &sample[..sample.len() - 1];
+        let labels = Input::new(Shape::batched(steps), Values::Labels(n as u32));
+        let soft = Input::new(Shape::batched(sample), Values::Probabilities);
+        for (target, kind) in [(labels, "labels"), (soft, "soft")] {
+            for weights in [None, Some(&[][..]), Some(steps)] {
+                let mut inputs = vec![Input::new(Shape::batched(sample), logits.clone()), target.clone()];
+                inputs.extend(weights.map(|sizes| Input::new(Shape::batched(sizes), row_weight_values())));
+                let (loss, [x, other]) = (loss.clone(), [sample, &[7, 7]].map(Shape::batched));
+                let case = Case::new(loss.clone(), inputs, move |at| vec![reference(&loss, at)])
+                    .named(format!("{sample:?}, {kind}, weights {weights:?}"))
+                    .batches([0, 1, 2, 5, rows])
+                    .within(value, gradient)
+                    .refuses([x.clone()], "takes 2 or 3 inputs, got 1")
+                    .refuses([Shape::batched(&[]), Shape::batched(&[])], "last axis of the prediction")
+                    .refuses([Shape::fixed(&[3]), Shape::scalar()], "last axis of the prediction")
+                    .refuses([Shape::batched(&[0]), Shape::batched(&[])], "last axis of the prediction")
+                    .refuses([x.clone(), other.clone()], "shape of the target")
+                    .refuses([x.clone(), x, other], "shape of the row weights");
+                cases.push(case);
+            }
+        }
+    }
+    cases
+}
+
+/// t and r of the reference: soft targets and a weight for each row of classes, from what a sample gives.
+pub(super) fn soft_targets_and_weights(at: &Sample) -> (Vec<f64>, Vec<f64>) {
+    let (n, len) = (*at.dims[0].last().expect("an axis"), at.inputs[0].len());
+    let mut soft = at.inputs[1].clone();
+    if at.dims[1].len() < at.dims[0].len() {
+        soft = (0..len).map(|i| f64::from(at.inputs[1][i / n] == (i % n) as f64)).collect();
+    }
+    let rows = len / n;
+    let weights = (0..rows).map(|row| at.inputs.get(2).map_or(1.0, |weights| weights[row * weights.len() / rows]));
+    (soft, weights.collect())
+}
+
+/// The definition, in f64.
+fn reference(op: &CrossEntropy, at: &Sample) -> f64 {
+    let n = *at.dims[0].last().expect("an axis");
+    let (soft, weights) = soft_targets_and_weights(at);
+    let has_labels = at.dims[1].len() < at.dims[0].len();
+    let smoothing = f64::from(op.label_smoothing);
+    let class_weight = |j: usize| op.class_weights.as_ref().map_or(1.0, |weights| f64::from(weights[j]));
+    let (mut total, mut mean_divisor) = (0.0, 0.0);
+    for (row, (x, t)) in at.inputs[0].chunks(n).zip(soft.chunks(n)).enumerate() {
+        let label = t.iter().position(|&t| t == 1.0).filter(|_| has_labels);
+        if label.is_some() && label == op.ignored_label.map(|label| label as usize) {
+            continue;
+        }
+        let log_sum = libm::log(x.iter().map(|&x| libm::exp(x)).sum());
+        for j in 0..n {
+            let q = class_weight(j) * ((1.0 - smoothing) * t[j] + smoothing / n as f64);
+            total += weights[row] * q * (log_sum - x[j]);
+        }
+        mean_divisor += weights[row] * label.map_or(1.0, class_weight);
+    }
+    let steps = at.dims[0][1..at.dims[0].len() - 1].iter().product::<usize>() as f64;
+    let divisor = match op.reduction {
+        Reduction::Sum => 1.0,
+        Reduction::BatchMean => weights.iter().sum::<f64>() / steps,
+        Reduction::Mean => mean_divisor,
+    };
+    if divisor == 0.0 { 0.0 } else { total / divisor }
+}
+
+/// What the checks run on.
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let value = Bound::relative(SUM_ULP, "differences, exponentials, logarithm, sum").and_absolute(4.0);
+    let gradient = Bound::relative(20.0, "exponentials, a sum, a quotient; the difference cancels").and_absolute(20.0);
+    let of = |op: CrossEntropy| class_cases(&op, &Values::Normal(3.0), reference, value, gradient);
+    let plain = CrossEntropy::default;
+    let mut cases = of(plain());
+    cases.extend(of(CrossEntropy { label_smoothing: 0.1, ignored_label: Some(1), ..plain() }));
+    cases.extend(of(CrossEntropy { reduction: Reduction::BatchMean, ..plain() }).into_iter().filter(is_sequence));
+    let sum = of(CrossEntropy { reduction: Reduction::Sum, ..plain() });
+    // Batches of some rows: the bound is for sums of some units.
+    cases.extend(sum.into_iter().filter(is_sequence).map(|case| case.batches([0, 1, 2, 5])));
+    let class_weights = Some(vec![0.5, 1.5, 3.5]);
+    for reduction in [Reduction::Mean, Reduction::BatchMean] {
+        let op = CrossEntropy { class_weights: class_weights.clone(), reduction, ignored_label: Some(1), ..plain() };
+        let smooth = CrossEntropy { label_smoothing: 0.2, ..op.clone() };
+        cases.extend([op, smooth].map(of).concat().into_iter().filter(is_sequence));
+    }
+    cases
+}
+
+/// For settings that need not be tried on every size; the class weights are for its three classes.
+pub(super) fn is_sequence(case: &Case) -> bool {
+    case.inputs[0].shape.rank() == 3
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{evaluate, pairs};
+    use super::super::tests::evaluate;
     use super::*;
-
-    /// The definition, in f64; without the reduction's divisor. Labels are given as soft targets, ignored rows as zeros.
-    pub(in super::super) fn definition(op: &CrossEntropy, n: usize, x: &[f64], t: &[f64], weights: &[f64]) -> f64 {
-        let smoothing = f64::from(op.label_smoothing);
-        let mut total = 0.0;
-        for (row, (x, t)) in x.chunks(n).zip(t.chunks(n)).enumerate() {
-            let log_sum = libm::log(x.iter().map(|&x| libm::exp(x)).sum());
-            for j in 0..n {
-                let class_weight = op.class_weights.as_ref().map_or(1.0, |weights| f64::from(weights[j]));
-                let q = class_weight * ((1.0 - smoothing) * t[j] + smoothing / n as f64);
-                let counts = if t.iter().all(|&t| t == 0.0) { 0.0 } else { weights[row] };
-                total += counts * q * (log_sum - x[j]);
-            }
-        }
-        total
-    }
-
-    struct Example<'a> {
-        op: CrossEntropy,
-        dims: &'a [usize],
-        soft: bool,
-        weighted: bool,
-    }
-
-    /// Values and slopes against the definition.
-    fn check(Example { op, dims, soft, weighted }: Example) {
-        let (n, rows) = (dims[dims.len() - 1], dims[..dims.len() - 1].iter().product::<usize>());
-        let x: Vec<f32> = pairs().iter().cycle().take(rows * n).map(|pair| pair.0).collect();
-        let labels: Vec<f32> = (0..rows).map(|row| (row * 2 % n) as f32).collect();
-        let ignored = |row: usize| op.ignored_label.is_some_and(|label| label as f32 == labels[row]);
-        let mut t = vec![0.0f32; rows * n];
-        for row in 0..rows {
-            for j in 0..n {
-                t[row * n + j] = match (soft, labels[row] == j as f32) {
-                    (true, is_label) => {
-                        if is_label {
-                            0.6
-                        } else {
-                            0.4 / (n - 1).max(1) as f32
-                        }
-                    }
-                    (false, is_label) => f32::from(is_label && !ignored(row)),
-                };
-            }
-        }
-        let weights: Vec<f32> = (0..dims[0]).map(|row| (row % 3) as f32 + 0.5).collect();
-        let weight_of = |row: usize| if weighted { f64::from(weights[row / (rows / dims[0])]) } else { 1.0 };
-        let each: Vec<f64> = (0..rows).map(weight_of).collect();
-        let mut divisor = 0.0;
-        for row in 0..rows {
-            let of_class = op.class_weights.as_ref().map_or(1.0, |weights| f64::from(weights[labels[row] as usize]));
-            divisor += if soft {
-                each[row]
-            } else if ignored(row) {
-                0.0
-            } else {
-                each[row] * of_class
-            };
-        }
-        match op.reduction {
-            Reduction::Sum => divisor = 1.0,
-            Reduction::BatchMean if weighted => divisor = weights.iter().map(|&weight| f64::from(weight)).sum(),
-            Reduction::BatchMean => divisor = dims[0] as f64,
-            Reduction::Mean => (),
-        }
-        let target = if soft { &t } else { &labels };
-        let (loss, gradient) = evaluate(&op, dims, [&x, target], weighted.then_some(&weights[..]), 2.0);
-        let [mut x64, t64] = [&x, &t].map(|values| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>());
-        let expected = definition(&op, n, &x64, &t64, &each) / divisor;
-        assert!((f64::from(loss) - expected).abs() <= 2e-6 * expected.abs(), "{loss} for {expected}: {op:?}");
-        for i in 0..x.len() {
-            let h = 1e-4;
-            let [above, below] = [h, -2.0 * h].map(|step| {
-                x64[i] += step;
-                definition(&op, n, &x64, &t64, &each)
-            });
-            x64[i] += h;
-            let expected = 2.0 * (above - below) / (2.0 * h) / divisor;
-            let off = (f64::from(gradient[i]) - expected).abs();
-            assert!(off <= 1e-5 / divisor.max(1.0), "{} for {expected} at {i}: {op:?}", gradient[i]);
-        }
-    }
-
-    #[test]
-    fn formula_and_derivative() {
-        let plain = CrossEntropy::default;
-        for dims in [&[1, 2][..], &[6, 4], &[35, 10], &[3, 70], &[4, 3, 5]] {
-            let n = dims[dims.len() - 1];
-            let class_weights = Some((0..n).map(|j| 0.5 + (j % 4) as f32).collect::<Vec<_>>());
-            let all = CrossEntropy {
-                class_weights: class_weights.clone(),
-                label_smoothing: 0.1,
-                ignored_label: Some(1),
-                reduction: Reduction::Mean,
-            };
-            for op in [
-                plain(),
-                CrossEntropy { reduction: Reduction::Sum, ..plain() },
-                CrossEntropy { reduction: Reduction::BatchMean, ..plain() },
-                CrossEntropy { class_weights, ..plain() },
-                CrossEntropy { label_smoothing: 0.1, ..plain() },
-                all,
-            ] {
-                for (soft, weighted) in [(false, false), (false, true), (true, false), (true, true)] {
-                    let op = CrossEntropy { ignored_label: op.ignored_label.filter(|_| !soft), ..op.clone() };
-                    check(Example { op, dims, soft, weighted });
-                }
-            }
-        }
-    }
 
     #[test]
     fn logits_of_any_size_are_right_and_ignored_rows_count_nothing() {

@@ -11,8 +11,11 @@ use kernels::simd::Simd;
 use serde::{Deserialize, Serialize};
 
 use super::binary_cross_entropy_probabilities::{LEAST_DIVISOR, LEAST_LOG};
-use super::cross_entropy::{expect_classes, rows_and_spread, weights_of_rows};
-use super::{Reduction, divided, rows_or_weights};
+use super::cross_entropy::{
+    class_cases, expect_classes, is_sequence, rows_and_spread, soft_targets_and_weights, weights_of_rows,
+};
+use super::{Reduction, SUM_ULP, divided, rows_or_weights};
+use crate::ops::check::{Bound, Case, Sample, Values};
 use crate::ops::{Attributes, Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, attributes_of};
 use crate::tensor::{Shape, Tensor};
 
@@ -49,16 +52,12 @@ fn class(label: f32, n: usize) -> Option<usize> {
 impl CrossEntropyProbabilities {
     fn divisor(&self, run: &Run, inputs: &[Tensor]) -> f32 {
         let prediction = &inputs[0];
-        let (rows, _) = prediction.as_rows();
-        let weights = inputs.get(2).map(|weights| weights.data);
-        let of_batch = rows_or_weights(run.device, prediction, weights);
+        let of_batch = || rows_or_weights(run.device, prediction, inputs.get(2).map(|weights| weights.data));
+        let steps = || prediction.dims.iter().rev().skip(1).rev().skip(1).product::<usize>();
         match self.reduction {
             Reduction::Sum => 1.0,
-            Reduction::BatchMean => of_batch,
-            Reduction::Mean => match weights {
-                Some(weights) => of_batch * (rows / weights.len().max(1)) as f32,
-                None => rows as f32,
-            },
+            Reduction::BatchMean => of_batch(),
+            Reduction::Mean => of_batch() * steps() as f32,
         }
     }
 }
@@ -145,6 +144,34 @@ impl Op for CrossEntropyProbabilities {
             dx[class] = -factor * weights.map_or(1.0, |weights| weights[row]) / divisor;
         }
     }
+}
+
+/// The definition, in f64.
+fn reference(op: &CrossEntropyProbabilities, at: &Sample) -> f64 {
+    let n = *at.dims[0].last().expect("an axis");
+    let (soft, weights) = soft_targets_and_weights(at);
+    let term = |i: usize| if soft[i] == 0.0 { 0.0 } else { -weights[i / n] * soft[i] * libm::log(at.inputs[0][i]) };
+    let total: f64 = (0..soft.len()).map(term).sum();
+    let steps = at.dims[0][1..at.dims[0].len() - 1].iter().product::<usize>() as f64;
+    let divisor = match op.reduction {
+        Reduction::Sum => 1.0,
+        Reduction::BatchMean => weights.iter().sum::<f64>() / steps,
+        Reduction::Mean => weights.iter().sum(),
+    };
+    if divisor == 0.0 { 0.0 } else { total / divisor }
+}
+
+/// What the checks run on.
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let value = Bound::relative(SUM_ULP, "logarithms, products, a sum of positive terms");
+    let gradient = Bound::relative(5.0, "two quotients, two products");
+    let of = |reduction: Reduction| {
+        let op = CrossEntropyProbabilities { reduction };
+        class_cases(&op, &Values::Uniform(0.02, 0.98), reference, value, gradient)
+    };
+    let mut cases = of(Reduction::Mean);
+    cases.extend([Reduction::Sum, Reduction::BatchMean].map(of).concat().into_iter().filter(is_sequence));
+    cases
 }
 
 #[cfg(test)]

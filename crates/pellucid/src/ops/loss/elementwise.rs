@@ -6,6 +6,7 @@ use kernels::pairwise::{self, Pairwise, RowWeights};
 use serde::{Deserialize, Serialize};
 
 use super::{Reduction, divided, expect_row_weights, rows_or_weights, split_inputs};
+use crate::ops::check::{Bound, Case, Input, Sample, Values};
 use crate::ops::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes, attributes_of};
 use crate::tensor::{Dim, Shape, Tensor};
 
@@ -117,5 +118,70 @@ impl<F: ElementLoss> Op for Elementwise<F> {
         let Some(dx) = &mut pass.dx[0] else { return };
         let factor = divided(pass.dy[0], self.divisor(run, pass.inputs));
         pairwise::backward(run.device, self.formula, prediction, target, row_weights(pass.inputs), factor, dx);
+    }
+}
+
+/// ULP of a loss that is a sum of positive terms: some 45 roundings in a chain, half a unit each, a quotient, and the
+/// formula itself.
+pub const SUM_ULP: f64 = 35.0;
+
+/// Cases for an element-wise loss: every reduction, with row weights and without, targets with and without a last axis
+/// of 1. `values` are those of predictions and targets.
+pub fn element_cases<F: ElementLoss>(
+    formula: F,
+    [prediction, target]: [Values; 2],
+    definition: impl Fn(f64, f64) -> f64 + Clone + Send + Sync + 'static,
+    value: Bound,
+    gradient: Bound,
+) -> Vec<Case> {
+    let of = |reduction: Reduction, sample: &[usize], target_sample: &[usize], weighted: bool, rows: usize| {
+        let mut inputs = vec![
+            Input::new(Shape::batched(sample), prediction.clone()),
+            Input::new(Shape::batched(target_sample), target.clone()),
+        ];
+        if weighted {
+            inputs.push(Input::new(Shape::batched(&[]), row_weight_values()));
+        }
+        let definition = definition.clone();
+        let [one, other] = [sample, &[7, 7]].map(Shape::batched);
+        Case::new(Elementwise { formula, reduction }, inputs, move |at| vec![reference(at, reduction, &definition)])
+            .named(format!("{formula:?}, {reduction:?}, {sample:?}{}", if weighted { ", weighted" } else { "" }))
+            .batches([0, 1, 2, 5, rows])
+            .within(value, gradient)
+            .refuses([one.clone()], "takes 2 or 3 inputs, got 1")
+            .refuses([one.clone(), other.clone()], "shape of the target")
+            .refuses([one.clone(), one, other], "shape of the row weights")
+    };
+    vec![
+        of(Reduction::Mean, &[3], &[3], false, 7001),
+        of(Reduction::Mean, &[1], &[], true, 20_011),
+        of(Reduction::Mean, &[4, 5], &[4, 5], true, 33),
+        of(Reduction::Sum, &[17], &[17], false, 3),
+        of(Reduction::Sum, &[], &[], true, 37),
+        of(Reduction::BatchMean, &[2, 3], &[2, 3], false, 33),
+        of(Reduction::BatchMean, &[3], &[3], true, 33),
+    ]
+}
+
+/// Row weights of cases, 0 among them.
+pub(super) fn row_weight_values() -> Values {
+    Values::Choice(vec![0.0, 0.5, 1.0, 2.5])
+}
+
+/// The definition, in f64.
+fn reference(at: &Sample, reduction: Reduction, definition: impl Fn(f64, f64) -> f64) -> f64 {
+    let (rows, row_len) = (at.dims[0][0], at.dims[0].iter().skip(1).product::<usize>());
+    let weight = |row: usize| at.inputs.get(2).map_or(1.0, |weights| weights[row]);
+    let (mut total, mut divisor) = (0.0, 0.0);
+    for row in 0..rows {
+        for i in row * row_len..(row + 1) * row_len {
+            total += weight(row) * definition(at.inputs[0][i], at.inputs[1][i]);
+        }
+        divisor += weight(row) * if reduction == Reduction::Mean { row_len as f64 } else { 1.0 };
+    }
+    match reduction {
+        Reduction::Sum => total,
+        _ if divisor == 0.0 => 0.0,
+        _ => total / divisor,
     }
 }

@@ -5,7 +5,8 @@
 use kernels::pairwise::Pairwise;
 use kernels::simd::Simd;
 
-use super::ElementLoss;
+use super::{ElementLoss, SUM_ULP, element_cases};
+use crate::ops::check::{Bound, Case, Values};
 
 /// l = max(0, 1 - t p) with targets -1 and 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -30,17 +31,20 @@ impl ElementLoss for Hinge {
     const FLOPS: u64 = 3;
 }
 
+/// What the checks run on.
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let kinks = vec![-1.0, 1.0];
+    let values = [Values::AwayFrom { spread: 2.0, kinks: kinks.clone(), margin: 0.01 }, Values::Choice(kinks)];
+    let value = Bound::relative(SUM_ULP, "a fused product and difference, a sum of positive terms");
+    let gradient = Bound::relative(3.0, "a quotient, two products");
+    element_cases(Hinge {}, values, |p, t| (1.0 - t * p).max(0.0), value, gradient)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Elementwise;
-    use super::super::tests::{check, evaluate, pairs};
+    use super::super::tests::evaluate;
     use super::*;
-
-    #[test]
-    fn formula_and_derivative() {
-        let pairs: Vec<(f32, f32)> = pairs().iter().map(|&(p, t)| (p, if t < 0.0 { -1.0 } else { 1.0 })).collect();
-        check(Hinge {}, |p, t| (1.0 - t * p).max(0.0), &pairs);
-    }
 
     #[test]
     fn the_slope_at_the_kink_is_zero_and_that_of_nan_is_nan() {

@@ -6,8 +6,9 @@
 use kernels::pairwise::Pairwise;
 use kernels::simd::Simd;
 
-use super::{ElementLoss, expect_positive};
+use super::{ElementLoss, SUM_ULP, element_cases, expect_positive};
 use crate::ops::ShapeError;
+use crate::ops::check::{Bound, Case, Values};
 
 /// Quadratic up to δ, linear beyond.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -56,20 +57,17 @@ impl ElementLoss for Huber {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::tests::{check, pairs};
-    use super::*;
-
-    #[test]
-    fn formula_and_derivative() {
-        for delta in [0.8, 1.0, 2.5] {
-            let d = f64::from(delta);
-            let definition = |p: f64, t: f64| {
-                let e = (p - t).abs();
-                if e <= d { e * e / 2.0 } else { d * (e - d / 2.0) }
-            };
-            check(Huber { delta }, definition, &pairs());
-        }
-    }
+/// What the checks run on.
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let (delta, targets) = (0.8f32, vec![-1.0, 0.5]);
+    let kinks = targets.iter().flat_map(|t| [t - delta, t + delta]).collect();
+    let values = [Values::AwayFrom { spread: 2.0, kinks, margin: 0.01 }, Values::Choice(targets)];
+    let value = Bound::relative(SUM_ULP, "two differences, a product, a sum of positive terms");
+    let gradient = Bound::relative(4.0, "a difference, a quotient, two products");
+    let (formula, delta) = (Huber { delta }, f64::from(delta));
+    let definition = move |p: f64, t: f64| {
+        let d = (p - t).abs();
+        if d <= delta { d * d / 2.0 } else { delta * (d - delta / 2.0) }
+    };
+    element_cases(formula, values, definition, value, gradient)
 }

@@ -5,18 +5,18 @@
 //! mean = Σ w·l / Σ w over all values, sum = Σ w·l. Where the divisor is 0 (all weights 0, every label ignored), loss and
 //! gradient are 0: such a batch teaches nothing. Row weights are 0 or more; the ops do not check that.
 
-mod absolute_error;
-mod binary_cross_entropy;
-mod binary_cross_entropy_probabilities;
-mod cross_entropy;
-mod cross_entropy_probabilities;
+pub(super) mod absolute_error;
+pub(super) mod binary_cross_entropy;
+pub(super) mod binary_cross_entropy_probabilities;
+pub(super) mod cross_entropy;
+pub(super) mod cross_entropy_probabilities;
 mod elementwise;
-mod hinge;
-mod huber;
-mod kl_divergence;
-mod poisson;
-mod smooth_l1;
-mod squared_error;
+pub(super) mod hinge;
+pub(super) mod huber;
+pub(super) mod kl_divergence;
+pub(super) mod poisson;
+pub(super) mod smooth_l1;
+pub(super) mod squared_error;
 
 use kernels::device::Device;
 use kernels::reduce;
@@ -27,7 +27,7 @@ pub use binary_cross_entropy::BinaryCrossEntropy;
 pub use binary_cross_entropy_probabilities::BinaryCrossEntropyProbabilities;
 pub use cross_entropy::CrossEntropy;
 pub use cross_entropy_probabilities::CrossEntropyProbabilities;
-pub use elementwise::{ElementLoss, Elementwise};
+pub use elementwise::{ElementLoss, Elementwise, SUM_ULP, element_cases};
 pub use hinge::Hinge;
 pub use huber::Huber;
 pub use kl_divergence::KlDivergence;
@@ -78,11 +78,14 @@ fn expect_positive(what: &'static str, value: f32) -> Result<(), ShapeError> {
     if is_positive { Ok(()) } else { Err(ShapeError::size(what, "a finite number above 0", value)) }
 }
 
-/// Σ w, or the number of rows where there are no weights. A single number is a row.
+/// Σ w, or the number of rows where there are no weights. A single number is a row. Where every step of a sequence has
+/// its weight, that of a row is the mean of its steps, so that weights of 1 change nothing.
 fn rows_or_weights(device: &Device, prediction: &Tensor, weights: Option<&[f32]>) -> f32 {
+    let rows = prediction.dims.first().copied().unwrap_or(1);
     match weights {
+        Some(weights) if weights.len() > rows => reduce::sum(device, weights) / (weights.len() / rows) as f32,
         Some(weights) => reduce::sum(device, weights),
-        None => prediction.dims.first().map_or(1.0, |&rows| rows as f32),
+        None => rows as f32,
     }
 }
 
@@ -179,61 +182,6 @@ mod tests {
         let loss = *loss;
         assert!(loss == losses[1].0 || loss.is_nan() && losses[1].0.is_nan(), "training and inference give one loss");
         (loss, gradient)
-    }
-
-    /// Holds an element-wise loss against its definition in f64, and its gradient against central differences of that;
-    /// without weights and with them, for rows that fill no vector. `pairs` are predictions, away from kinks, and targets.
-    pub(super) fn check<F: ElementLoss>(formula: F, definition: impl Fn(f64, f64) -> f64, pairs: &[(f32, f32)]) {
-        let difference = |p: f64, t: f64| {
-            let h = 1e-5 * (p.abs() + 0.01).min(1.0);
-            (definition(p + h, t) - definition(p - h, t)) / (2.0 * h)
-        };
-        let rows = pairs.len();
-        let p: Vec<f32> = pairs.iter().map(|pair| pair.0).collect();
-        let t: Vec<f32> = pairs.iter().map(|pair| pair.1).collect();
-        let weights: Vec<f32> = (0..rows).map(|row| (row % 4) as f32 * 0.5).collect();
-        let weight_of = |weighted: bool, row: usize| if weighted { f64::from(weights[row]) } else { 1.0 };
-        for reduction in [Reduction::Mean, Reduction::Sum, Reduction::BatchMean] {
-            for weighted in [false, true] {
-                let op = Elementwise { formula, reduction };
-                let total: f64 = (0..rows).map(|row| weight_of(weighted, row)).sum();
-                let divisor = if reduction == Reduction::Sum { 1.0 } else { total };
-                let losses: Vec<f64> =
-                    (0..rows).map(|row| weight_of(weighted, row) * definition(p[row].into(), t[row].into())).collect();
-                let row_weights = weighted.then_some(&weights[..]);
-                let (loss, gradient) = evaluate(&op, &[rows, 1], [&p, &t], row_weights, 0.5);
-                let expected = losses.iter().sum::<f64>() / divisor;
-                // Some thirty roundings of terms that may cancel.
-                let scale = losses.iter().map(|loss| loss.abs()).sum::<f64>() / divisor;
-                assert!((f64::from(loss) - expected).abs() <= 4e-6 * scale, "{loss} for {expected}: {op:?}");
-                for row in 0..rows {
-                    let slope = difference(p[row].into(), t[row].into());
-                    let expected = 0.5 * weight_of(weighted, row) * slope / divisor;
-                    let bound = 2e-5 * (expected.abs() + 0.01 / divisor);
-                    let off = (f64::from(gradient[row]) - expected).abs();
-                    assert!(off <= bound, "{} for {expected} at {:?}: {op:?}", gradient[row], pairs[row]);
-                }
-            }
-        }
-        let (loss, gradient) = evaluate(
-            &Elementwise { formula, reduction: Reduction::Mean },
-            &[2, 2],
-            [&[p[0], f32::NAN, p[1], p[0]], &[t[0]; 4]],
-            None,
-            1.0,
-        );
-        assert!(loss.is_nan(), "a NaN of the prediction goes through");
-        assert!(gradient[0].is_finite() && gradient[2].is_finite());
-    }
-
-    /// Predictions and targets, alike in size, away from equality.
-    pub(super) fn pairs() -> Vec<(f32, f32)> {
-        (0..37).map(|i| ((i * 7 % 23) as f32 * 0.31 - 3.2, (i * 5 % 19) as f32 * 0.29 - 2.33)).collect()
-    }
-
-    /// Predictions with targets that are probabilities, 0 and 1 among them.
-    pub(super) fn pairs_with_probabilities() -> Vec<(f32, f32)> {
-        pairs().iter().enumerate().map(|(i, &(p, _))| (p, [0.0, 1.0, 0.25, 0.9][i % 4])).collect()
     }
 
     #[test]

@@ -9,7 +9,8 @@ use kernels::math::{exp, log};
 use kernels::pairwise::Pairwise;
 use kernels::simd::Simd;
 
-use super::ElementLoss;
+use super::{ElementLoss, SUM_ULP, element_cases};
+use crate::ops::check::{Bound, Case, Values};
 
 /// What keeps log 0 and a division by 0 away.
 const EPSILON: f32 = 1e-8;
@@ -49,17 +50,16 @@ impl ElementLoss for Poisson {
     const FLOPS: u64 = 20;
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::tests::{check, pairs};
-    use super::*;
-
-    #[test]
-    fn formula_and_derivative() {
-        let counts = |f: fn(f32) -> f32| -> Vec<(f32, f32)> {
-            pairs().iter().enumerate().map(|(i, &(p, _))| (f(p), (i % 5) as f32)).collect()
-        };
-        check(Poisson { log_input: true }, |p, t| libm::exp(p) - t * p, &counts(|p| p));
-        check(Poisson { log_input: false }, |p, t| p - t * libm::log(p + 1e-8), &counts(|p| p.abs() + 0.1));
-    }
+/// What the checks run on.
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let counts = || Values::Choice(vec![0.0, 1.0, 2.0, 3.0, 4.0]);
+    let value = Bound::relative(SUM_ULP, "an exponential or a logarithm, a sum").and_absolute(300.0);
+    let gradient = Bound::relative(6.0, "an exponential or a quotient; the difference cancels").and_absolute(12.0);
+    let log_input = |p: f64, t: f64| libm::exp(p) - t * p;
+    let count_input = |p: f64, t: f64| p - t * libm::log(p + 1e-8);
+    let mut cases =
+        element_cases(Poisson { log_input: true }, [Values::Normal(1.0), counts()], log_input, value, gradient);
+    let values = [Values::Uniform(0.1, 5.0), counts()];
+    cases.extend(element_cases(Poisson { log_input: false }, values, count_input, value, gradient));
+    cases
 }

@@ -7,8 +7,9 @@ use kernels::pairwise::Pairwise;
 use kernels::simd::Simd;
 
 use super::huber::within;
-use super::{ElementLoss, expect_positive};
+use super::{ElementLoss, SUM_ULP, element_cases, expect_positive};
 use crate::ops::ShapeError;
+use crate::ops::check::{Bound, Case, Values};
 
 /// Quadratic up to β, of slope 1 beyond.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -51,20 +52,17 @@ impl ElementLoss for SmoothL1 {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::tests::{check, pairs};
-    use super::*;
-
-    #[test]
-    fn formula_and_derivative() {
-        for beta in [0.5, 1.0, 3.0] {
-            let b = f64::from(beta);
-            let definition = |p: f64, t: f64| {
-                let e = (p - t).abs();
-                if e <= b { e * e / (2.0 * b) } else { e - b / 2.0 }
-            };
-            check(SmoothL1 { beta }, definition, &pairs());
-        }
-    }
+/// What the checks run on.
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let (beta, targets) = (0.6f32, vec![-1.0, 0.5]);
+    let kinks = targets.iter().flat_map(|t| [t - beta, t + beta]).collect();
+    let values = [Values::AwayFrom { spread: 2.0, kinks, margin: 0.01 }, Values::Choice(targets)];
+    let value = Bound::relative(SUM_ULP, "two differences, a product, a quotient, a sum of positive terms");
+    let gradient = Bound::relative(5.0, "a difference, two quotients, two products");
+    let (formula, beta) = (SmoothL1 { beta }, f64::from(beta));
+    let definition = move |p: f64, t: f64| {
+        let d = (p - t).abs();
+        if d <= beta { d * d / (2.0 * beta) } else { d - beta / 2.0 }
+    };
+    element_cases(formula, values, definition, value, gradient)
 }

@@ -6,7 +6,8 @@
 use kernels::pairwise::Pairwise;
 use kernels::simd::Simd;
 
-use super::ElementLoss;
+use super::{ElementLoss, SUM_ULP, element_cases};
+use crate::ops::check::{Bound, Case, Values};
 
 /// l = (p - t)²
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -31,16 +32,19 @@ impl ElementLoss for SquaredError {
     const FLOPS: u64 = 3;
 }
 
+/// What the checks run on.
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let values = [Values::Normal(2.0), Values::Normal(2.0)];
+    let value = Bound::relative(SUM_ULP, "a difference, a square, a sum of positive terms");
+    let gradient = Bound::relative(4.0, "a difference, a quotient, three products");
+    element_cases(SquaredError {}, values, |p, t| (p - t) * (p - t), value, gradient)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{check, evaluate, pairs};
+    use super::super::tests::evaluate;
     use super::super::{Elementwise, Reduction};
     use super::*;
-
-    #[test]
-    fn formula_and_derivative() {
-        check(SquaredError {}, |p, t| (p - t) * (p - t), &pairs());
-    }
 
     #[test]
     fn the_mean_is_over_all_values_and_the_batch_mean_over_rows() {
