@@ -1,12 +1,12 @@
 //! The reference cases of kind `metrics`, computed by scikit-learn; and that a stream can be cut anywhere.
 
-use std::path::{Path, PathBuf};
+mod golden;
 
+use golden::Golden;
 use pellucid::metrics::{
     BinaryMetrics, Detail, Metrics, MulticlassMetrics, MultilabelMetrics, RegressionMetrics, Report, binary,
     multiclass, multilabel, regression,
 };
-use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 struct Case {
@@ -191,51 +191,15 @@ fn compare(place: &str, actual: &Value, expected: &Value, relative: f64, absolut
 
 /// All cases of kind `metrics`; none, and loudly so, if there is no reference at all.
 fn cases() -> Vec<Case> {
-    let Some(folder) = golden_folder() else {
-        eprintln!("SKIPPED: no reference cases; set GOLDEN_DIR to their folder");
-        return Vec::new();
+    let Some(golden) = Golden::load() else { return Vec::new() };
+    let case = |case: golden::Case| Case {
+        name: case.name.to_string(),
+        task: case.text("task").to_string(),
+        expected: case.field("expected").as_object().expect("expected numbers").clone(),
+        relative: case.relative,
+        absolute: case.absolute,
+        targets: case.array("target").data,
+        scores: case.array("score").data,
     };
-    let read = |name: &str| {
-        let path = folder.join(name);
-        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    };
-    let manifest: Value = serde_json::from_slice(&read("golden.json")).expect("golden.json is JSON");
-    let arrays = read("golden.safetensors");
-    let arrays = SafeTensors::deserialize(&arrays).expect("golden.safetensors is a safetensors file");
-    let array = |name: String| -> Vec<f32> {
-        let view = arrays.tensor(&name).unwrap_or_else(|error| panic!("{name}: {error}"));
-        match view.dtype() {
-            Dtype::F32 => view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-            Dtype::I64 => view.data().as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f32).collect(),
-            other => panic!("{name} holds {other:?}"),
-        }
-    };
-    let all = manifest["cases"].as_array().expect("a list of cases");
-    let cases: Vec<Case> = all
-        .iter()
-        .filter(|case| case["kind"] == "metrics")
-        .map(|case| {
-            let name = case["name"].as_str().expect("a name").to_string();
-            Case {
-                task: case["task"].as_str().expect("a task").to_string(),
-                expected: case["expected"].as_object().expect("expected numbers").clone(),
-                relative: case["rtol"].as_f64().expect("rtol"),
-                absolute: case["atol"].as_f64().expect("atol"),
-                targets: array(format!("{name}.target")),
-                scores: array(format!("{name}.score")),
-                name,
-            }
-        })
-        .collect();
-    assert!(!cases.is_empty(), "{} has no metrics", folder.display());
-    cases
-}
-
-/// `GOLDEN_DIR`, or the folder beside the repository.
-fn golden_folder() -> Option<PathBuf> {
-    if let Some(folder) = std::env::var_os("GOLDEN_DIR") {
-        return Some(PathBuf::from(folder));
-    }
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
-    beside.is_dir().then_some(beside)
+    golden.cases("metrics").into_iter().map(case).collect()
 }

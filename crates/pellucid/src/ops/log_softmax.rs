@@ -48,7 +48,7 @@ impl Op for LogSoftmax {
 pub(super) fn cases() -> Vec<Case> {
     let value =
         Bound::relative(2.0, "differences and a logarithm, of a sum that is off by some units").and_absolute(4.0);
-    let gradient = Bound::relative(1.0, "exp(y) is off by 3 units, times Σ dy, which is some dy").and_absolute(60.0);
+    let gradient = Bound::relative(1.0, "exp(y) is off by 3 units, times Σ dy, which is some dy").and_absolute(12.0);
     let of = |sample: &[usize], spread: f32| {
         let n = *sample.last().expect("an axis");
         let row = |x: &[f64]| -> Vec<f64> {

@@ -134,7 +134,7 @@ impl Binary for SlopePart {
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
     let gradient =
-        Bound::relative(1.0, "a product; the sums of the slopes cancel, of some hundred terms").and_absolute(200.0);
+        Bound::relative(1.0, "a product; the sums of the slopes cancel, of some hundred terms").and_absolute(40.0);
     let of = |sample: &[usize], slopes: usize| {
         let reference = move |at: &Sample| {
             let span: usize = at.dims[0][2..].iter().product();

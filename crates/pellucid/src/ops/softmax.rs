@@ -51,7 +51,7 @@ pub(super) fn cases() -> Vec<Case> {
         20.0,
         "half a unit of each distance from the greatest value, up to 30; exponential, sum, quotient",
     );
-    let gradient = Bound::relative(20.0, "that of y; the difference cancels in units of dy").and_absolute(10.0);
+    let gradient = Bound::relative(20.0, "that of y; the difference cancels in units of dy").and_absolute(4.0);
     let of = |sample: &[usize], spread: f32| {
         let n = *sample.last().expect("an axis");
         let row = |x: &[f64]| -> Vec<f64> {
