@@ -57,7 +57,7 @@ use crate::tensor::Shape;
 /// ```
 pub trait LossLayer: Debug + Send + Sync {
     /// Adds the loss of `prediction`, a single number, within the current scope of the builder. `weights` are those of
-    /// the rows, [batch].
+    /// the rows, `[batch]`.
     ///
     /// # Errors
     /// If shapes or settings do not fit.

@@ -9,7 +9,7 @@ use crate::ops;
 
 /// y = x·Wᵀ + b: x [batch, …, in] → y [batch, …, units]; all axes but the last count as rows.
 ///
-/// Parameters: `weight` [units, in] and, unless there is none, `bias` [units]. Notation: `dense 128`, `dense 10 nobias`,
+/// Parameters: `weight` [units, in] and, unless there is none, `bias` of length `units`. Notation: `dense 128`, `dense 10 nobias`,
 /// `dense 64 init=he_normal bias_init=constant:0.1`; `dense` alone as the last layer takes its units from the task.
 #[derive(Clone, Debug)]
 pub struct Dense {

@@ -9,7 +9,7 @@ use crate::nn::{Init, Layer};
 use crate::ops;
 use crate::tensor::Dim;
 
-/// y = x where x > 0, else a·x with a learnt slope a. Parameter: `weight` [1] or [channels], a [`Role::Scale`].
+/// y = x where x > 0, else a·x with a learnt slope a. Parameter: `weight` of length 1 or `channels`, a [`Role::Scale`].
 ///
 /// Notation: `prelu` (one slope), `channel_prelu` (one for each channel), both with the first slope as their number.
 #[derive(Clone, Copy, Debug, PartialEq)]

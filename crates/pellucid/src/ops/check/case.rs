@@ -148,7 +148,7 @@ impl Case {
         }
     }
 
-    /// An element-wise function of one input of shape [batch]: no value, every length up to beyond two vectors, and one
+    /// An element-wise function of one input of shape `[batch]`: no value, every length up to beyond two vectors, and one
     /// that is split between threads.
     pub fn elementwise(
         op: impl Op + 'static,

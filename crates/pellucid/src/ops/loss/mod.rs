@@ -1,4 +1,4 @@
-//! Losses: ops with the inputs prediction, target and, if rows count differently, row weights [batch]; one number comes
+//! Losses: ops with the inputs prediction, target and, if rows count differently, row weights `[batch]`; one number comes
 //! out. Only the prediction has a gradient.
 //!
 //! A weight w belongs to a row, all values of one index of the first axis. The reductions with it:
