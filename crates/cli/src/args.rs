@@ -25,7 +25,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Learn from data: writes a model, a report and everything needed to repeat the run
-    #[command(after_help = TRAIN_EXAMPLES)]
+    #[command(after_help = TRAIN_EXAMPLES, allow_negative_numbers = true)]
     Train(Box<TrainArgs>),
     /// Measure a model on data whose answers are known
     #[command(after_help = EVALUATE_EXAMPLES)]
@@ -37,7 +37,7 @@ pub enum Command {
     #[command(after_help = SUMMARY_EXAMPLES)]
     Summary(SummaryArgs),
     /// Show what is in the data, and what training would make of it
-    #[command(after_help = DATA_EXAMPLES)]
+    #[command(after_help = DATA_EXAMPLES, allow_negative_numbers = true)]
     Data(Box<DataArgs>),
 }
 

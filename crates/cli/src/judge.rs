@@ -157,7 +157,7 @@ fn picture(rows: &Rows, row: u32, [height, width]: [usize; 2]) -> Option<Picture
 
 /// A row of a table in words: `age = 39, workclass = Private`.
 fn row_text(table: &Table, row: u32) -> String {
-    const SHOWN: usize = 12;
+    const SHOWN: usize = 6;
     let cell =
         |column: usize| format!("{} = {}", table.names()[column], shorten(table.cell(row as usize, column), 30, true));
     let mut text = (0..table.columns().min(SHOWN)).map(cell).collect::<Vec<_>>().join(", ");

@@ -8,7 +8,7 @@ mod tables;
 use std::sync::Arc;
 use std::time::Instant;
 
-use pellucid::data::{Dataset, Table, Task};
+use pellucid::data::{Dataset, Fractions, Table, Task};
 use pellucid::model::Preprocessing;
 use pellucid::train::Part;
 
@@ -17,9 +17,9 @@ pub use images::{image_rows, pixel_rows};
 pub use locate::{Located, locate};
 pub use tables::{read_table, scored_rows, table_options, transformed};
 
-use crate::error::Outcome;
+use crate::error::{Failure, Outcome};
 use crate::report::ColumnRow;
-use crate::settings::Settings;
+use crate::settings::{Settings, Validation};
 
 /// Fewer rows than this and all of them are for training: parts of them would say nothing.
 pub const FEWEST_TO_SPLIT: usize = 50;
@@ -60,6 +60,22 @@ impl Rows {
     }
 }
 
+/// Shares of rows set apart for validation (of those not for the test) and for the test (of all).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Shares {
+    /// For validation.
+    pub validation: Option<f64>,
+    /// For the test.
+    pub test: Option<f64>,
+}
+
+impl Shares {
+    fn fractions(self) -> Fractions {
+        let test = self.test.unwrap_or(0.0);
+        Fractions { validation: self.validation.unwrap_or(0.0) * (1.0 - test), test }
+    }
+}
+
 /// Everything that training needs to know about the data.
 #[derive(Clone, Debug)]
 pub struct Prepared {
@@ -77,6 +93,10 @@ pub struct Prepared {
     pub validation: Rows,
     /// Rows that decide nothing; none if empty.
     pub test: Rows,
+    /// The columns that are predicted, by name; none for images.
+    pub targets: Vec<String>,
+    /// Shares of the rows that were set apart, as settings say them; `None` where a part has its own source.
+    pub shares: Shares,
     /// How the parts came about, in a few words.
     pub split: String,
     /// What the user should know.
@@ -136,24 +156,25 @@ pub fn prepare(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared
     Ok(prepared)
 }
 
-/// Shares for validation and test of `rows` rows that may be split.
-fn fractions(settings: &Settings, rows: usize, test_part: bool) -> Outcome<pellucid::data::Fractions> {
+/// The shares to set apart of `rows` rows that may be split.
+fn shares(settings: &Settings, rows: usize, test_part: bool) -> Outcome<Shares> {
     let few = rows < FEWEST_TO_SPLIT;
     let test = match settings.test_fraction {
         Some(_) if test_part => {
-            return Err(crate::error::Failure::new(
-                "--test-fraction sets test rows apart, but there is a test part already; drop one of them",
-            ));
+            let message = "--test-fraction sets test rows apart, but there is a test part already; drop one of them";
+            return Err(Failure::new(message));
         }
-        Some(share) => share,
-        None if test_part || few => 0.0,
-        None => TEST_FRACTION,
+        Some(share) if !(0.0..1.0).contains(&share) => {
+            return Err(Failure::new(format!("--test-fraction is a share of at least 0 and below 1; got {share}")));
+        }
+        None if test_part => None,
+        None => Some(if few { 0.0 } else { TEST_FRACTION }),
+        given => given,
     };
     let validation = match settings.validation {
-        Some(crate::settings::Validation::Fraction(share)) => share * (1.0 - test),
-        Some(crate::settings::Validation::File(_)) => 0.0,
-        None if few => 0.0,
-        None => crate::defaults::validation_fraction(rows) * (1.0 - test),
+        Some(Validation::Fraction(share)) => Some(share),
+        Some(Validation::File(_)) => None,
+        None => Some(if few { 0.0 } else { crate::defaults::validation_fraction(rows) }),
     };
-    Ok(pellucid::data::Fractions { validation, test })
+    Ok(Shares { validation, test })
 }

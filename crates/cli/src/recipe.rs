@@ -9,7 +9,7 @@ use pellucid::train::{EarlyStopping, FitOptions};
 
 use crate::error::{Failure, Outcome};
 use crate::prepare::{Prepared, class_shares};
-use crate::settings::Settings;
+use crate::settings::{Settings, Validation};
 
 /// A run, ready to begin.
 #[derive(Clone, Debug)]
@@ -55,11 +55,24 @@ impl Recipe {
         settings.loss = Some(loss.to_string());
         // Part of the loss now.
         (settings.class_weights, settings.label_smoothing) = (None, None);
-        settings.optimizer = Some(options.optimizer.to_string());
         settings.lr = Some(options.optimizer.learning_rate());
+        settings.optimizer = Some(without_rate(&options.optimizer)?);
         settings.task = Some(task.name().to_string());
+        settings.target = prepared.targets.clone();
+        settings.test_fraction = prepared.shares.test;
+        if let Some(share) = prepared.shares.validation {
+            settings.validation = Some(Validation::Fraction(share));
+        }
         Ok(Recipe { settings, notation, graph, loss, options })
     }
+}
+
+/// The optimiser as text; its learning rate is a setting of its own.
+fn without_rate(optimizer: &OptimizerConfig) -> Outcome<String> {
+    let usual = OptimizerConfig::named(optimizer.name()).unwrap_or_default();
+    let mut optimizer = optimizer.clone();
+    optimizer.set("lr", &usual.learning_rate().to_string())?;
+    Ok(optimizer.to_string())
 }
 
 /// The network of the settings for rows of `shape`.

@@ -106,6 +106,12 @@ impl RunFolder {
         Ok(CheckpointStore::open(self.path.join(CHECKPOINTS))?)
     }
 
+    /// True when there is a checkpoint.
+    pub fn has_checkpoint(&self) -> bool {
+        let entries = fs::read_dir(self.path.join(CHECKPOINTS));
+        entries.is_ok_and(|mut entries| entries.next().is_some())
+    }
+
     /// Writes a text, whole or not at all.
     ///
     /// # Errors

@@ -279,6 +279,20 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
     })
 }
 
+/// The error with its place; of an unknown key the nearest known one instead of all.
+fn explained(error: &toml::de::Error) -> String {
+    let text = error.to_string();
+    let parts: Vec<&str> = error.message().split('`').collect();
+    match parts.as_slice() {
+        ["unknown field ", unknown, ", expected one of ", rest @ ..] => {
+            let known = rest.iter().step_by(2).copied();
+            let Some(near) = pellucid::suggest::nearest(unknown, known) else { return text };
+            text.replace(error.message(), &format!("there is no setting {unknown}; did you mean {near}?"))
+        }
+        _ => text,
+    }
+}
+
 impl Settings {
     /// Reads a `run.toml`. Relative paths in it are taken from its own folder if something is there, else from the
     /// current one.
@@ -314,7 +328,7 @@ impl Settings {
     /// # Errors
     /// No TOML, or a key or value that no setting has.
     pub fn parse(text: &str) -> Outcome<Settings> {
-        let settings: Settings = toml::from_str(text)?;
+        let settings: Settings = toml::from_str(text).map_err(|error| Failure::new(explained(&error)))?;
         if settings.clip_norm.is_some() && settings.clip_value.is_some() {
             return Err(Failure::new("clip-norm and clip-value exclude each other; remove one"));
         }
@@ -340,6 +354,12 @@ impl Settings {
         }
         if self.clip_norm.is_some() || self.clip_value.is_some() {
             (file.clip_norm, file.clip_value) = (None, None);
+        }
+        if self.test.is_some() {
+            file.test_fraction = None;
+        }
+        if self.test_fraction.is_some() {
+            file.test = None;
         }
         // What a setting serialises to is there only where something was said.
         let as_map = |settings: &Settings| match serde_json::to_value(settings) {
@@ -434,6 +454,8 @@ mod tests {
     fn mistakes_in_a_file_are_named_with_their_place() {
         let message = Settings::parse("epochs = 5\nlearning = 3").unwrap_err().message().to_string();
         assert!(message.contains("line 2") && message.contains("unknown field `learning`"), "{message}");
+        let message = Settings::parse("epoch = 5").unwrap_err().message().to_string();
+        assert!(message.contains("line 1") && message.ends_with("did you mean epochs?\n"), "{message:?}");
         let message = Settings::parse("batch-size = 0").unwrap_err().message().to_string();
         assert!(message.contains("a batch size is a number from 1 or 'full'"), "{message}");
         let message = Settings::parse("clip-norm = 1.0\nclip-value = 1.0").unwrap_err().message().to_string();

@@ -44,7 +44,7 @@ fn inputs_words(prepared: &Prepared) -> String {
     match &prepared.preprocessing {
         Preprocessing::Table { pipeline } => {
             let used = pipeline.columns().filter(|(_, used)| matches!(used, ColumnUse::Inputs(_))).count();
-            format!("{width} from {used} columns")
+            format!("{width} from {used} column{}", if used == 1 { "" } else { "s" })
         }
         _ => width,
     }
@@ -66,10 +66,10 @@ fn columns_table(prepared: &Prepared, say: &Say) -> String {
         ("column", Align::Left),
         ("type", Align::Left),
         ("missing", Align::Right),
-        ("values in the training rows", Align::Left),
+        ("values (training rows)", Align::Left),
         ("use", Align::Left),
     ];
-    let mut table = Table::new(&heads);
+    let mut table = Table::new(&heads).cutting(3);
     let Preprocessing::Table { pipeline } = &prepared.preprocessing else { return String::new() };
     for (summary, used) in pipeline.columns() {
         let missing = if summary.missing == 0 { "-".to_string() } else { count(summary.missing as u64) };

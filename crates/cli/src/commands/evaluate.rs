@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use pellucid::data::sources::Origin;
 use pellucid::model::{Model, Preprocessing};
 
 use crate::args::EvaluateArgs;
@@ -51,6 +52,11 @@ fn rows(arguments: &EvaluateArgs, model: &Model, notes: &mut Vec<String>) -> Out
             // The split of the run, so that the test part is the one that the model has not seen.
             let learnt = settings_of(model).filter(|learnt| learnt.data.as_deref() == Some(source.name));
             let seen = learnt.is_some();
+            let is_table = matches!(source.origin, Origin::Table(_) | Origin::Generated(_));
+            if is_table != matches!(preprocessing, Preprocessing::Table { .. }) {
+                let (model, data) = if is_table { ("images", "a table") } else { ("a table", "images") };
+                return Err(Failure::new(format!("the model takes {model}, but {word} is {data}")));
+            }
             let mut settings = Settings { data_dir: input.data_dir.clone(), ..learnt.unwrap_or_default() };
             if let Preprocessing::Table { pipeline } = preprocessing {
                 settings.target = pipeline.target_names().into_iter().map(str::to_string).collect();

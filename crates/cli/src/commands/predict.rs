@@ -181,20 +181,26 @@ fn predictions(task: &Task, outputs: &[f32], line: &mut Line) {
         Task::Binary { classes } => {
             let (class, _) = predicted_class(task, outputs);
             line.field(&classes[class]);
-            line.field(&(1.0 - outputs[0]).to_string());
-            line.field(&outputs[0].to_string());
+            line.field(&written(1.0 - outputs[0]));
+            line.field(&written(outputs[0]));
         }
         Task::Multiclass { classes } => {
             let (class, _) = predicted_class(task, outputs);
             line.field(&classes[class]);
-            outputs.iter().for_each(|probability| line.field(&probability.to_string()));
+            outputs.iter().for_each(|probability| line.field(&written(*probability)));
         }
         Task::Multilabel { .. } => {
             outputs.iter().for_each(|probability| line.field(if *probability >= 0.5 { "1" } else { "0" }));
-            outputs.iter().for_each(|probability| line.field(&probability.to_string()));
+            outputs.iter().for_each(|probability| line.field(&written(*probability)));
         }
-        Task::Regression { .. } => outputs.iter().for_each(|value| line.field(&value.to_string())),
+        Task::Regression { .. } => outputs.iter().for_each(|value| line.field(&written(*value))),
     }
+}
+
+/// The shortest text that gives the same number again; very small and very large ones with an exponent.
+fn written(value: f32) -> String {
+    let size = value.abs();
+    if size == 0.0 || (1e-4..1e9).contains(&size) { value.to_string() } else { format!("{value:e}") }
 }
 
 /// One line of the output.
@@ -239,6 +245,15 @@ mod tests {
         let mut out = Vec::new();
         line.end(&mut out).expect("writes");
         assert_eq!(String::from_utf8_lossy(&out), "\"\",\"a,b\",\"say \"\"x\"\"\",,plain\n");
+    }
+
+    #[test]
+    fn numbers_are_short_and_exact() {
+        for (value, text) in [(0.5, "0.5"), (0.0, "0"), (5.25e-11, "5.25e-11"), (-3.0e12, "-3e12"), (22.5, "22.5")] {
+            assert_eq!(written(value), text);
+            assert_eq!(text.parse(), Ok(value));
+        }
+        assert_eq!(written(f32::NAN), "NaN");
     }
 
     #[test]

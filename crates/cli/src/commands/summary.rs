@@ -23,7 +23,7 @@ pub fn run(arguments: &SummaryArgs) -> Outcome<()> {
     let looks_like_file = arguments.network.ends_with(".safetensors") || path.exists();
     let (notation, graph, model) = if looks_like_file {
         let model = open_model(&model_path(path))?;
-        (model.network.clone(), (*model.graph).clone(), Some(model))
+        (model.network.clone(), named_layers(&model), Some(model))
     } else {
         let (line, graph) = read_network(&arguments.network, arguments.input.as_deref())?;
         (Some(line), graph, None)
@@ -63,6 +63,19 @@ pub fn run(arguments: &SummaryArgs) -> Outcome<()> {
         "task": model.as_ref().map(|model| model.task.name()),
         "weights_sha256": model.as_ref().map(Model::weights_sha256),
     }))
+}
+
+/// The graph of a model, its layers called as they are written where its notation gives the same parameters.
+fn named_layers(model: &Model) -> Graph {
+    let graph = &*model.graph;
+    let shape = graph.shape(graph.inputs()[0].value).sample().map(|sample| sample.to_vec());
+    let network = model.network.as_deref().and_then(|line| Network::parse(line).ok());
+    let built = network.zip(shape).and_then(|(network, shape)| NetworkOptions::default().build(&network, &shape).ok());
+    let shapes = |graph: &Graph| -> Vec<(String, String)> {
+        let shape = |value| graph.shape(value).to_string();
+        graph.parameters().iter().map(|parameter| (parameter.name.clone(), shape(parameter.value))).collect()
+    };
+    built.map(|built| built.graph).filter(|built| shapes(built) == shapes(graph)).unwrap_or_else(|| graph.clone())
 }
 
 fn read_network(text: &str, input: Option<&str>) -> Outcome<(String, Graph)> {

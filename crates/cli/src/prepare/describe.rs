@@ -27,7 +27,7 @@ pub fn column_rows(pipeline: &Pipeline) -> Vec<ColumnRow> {
 /// `38.58 ± 13.64, 17…90`, `9 values, most often Private (69.7 %)`, `2019-01-01…2023-12-31`.
 pub fn summary_text(summary: &ColumnSummary, rows: usize) -> String {
     if let Some(figures) = &summary.numbers {
-        let range = format!("{}…{}", number(figures.min), number(figures.max));
+        let range = format!("{}…{}", plain(figures.min), plain(figures.max));
         return format!("{} ± {}, {range}", number(figures.mean), number(figures.std));
     }
     if let Some((first, last)) = &summary.dates {
@@ -37,6 +37,12 @@ pub fn summary_text(summary: &ColumnSummary, rows: usize) -> String {
     let share = *times as f64 / rows.saturating_sub(summary.missing).max(1) as f64;
     let often = format!("most often {} ({})", shorten(value, 24, true), percent(share));
     format!("{} value{}, {often}", count(summary.distinct as u64), if summary.distinct == 1 { "" } else { "s" })
+}
+
+/// A value as it stands in the file, if it is whole or short.
+fn plain(value: f64) -> String {
+    let short = value.to_string();
+    if short.len() <= 8 { short } else { number(value) }
 }
 
 /// Rows of each class or label in a part of the data; nothing for regression.

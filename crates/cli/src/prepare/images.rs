@@ -11,7 +11,7 @@ use pellucid::data::sources::{self, LoadOptions, Origin, Source, TableText};
 use pellucid::data::{Dataset, Features, Split, Table, Task};
 use pellucid::model::{Model, Preprocessing};
 
-use super::{FEWEST_TO_SPLIT, Prepared, Rows, fractions};
+use super::{FEWEST_TO_SPLIT, Prepared, Rows, shares};
 use crate::error::{Failure, Outcome};
 use crate::settings::{Settings, Validation};
 
@@ -122,8 +122,8 @@ fn prepare(
 ) -> Outcome<Prepared> {
     let rows: Vec<u32> = (0..dataset.rows() as u32).collect();
     let classes: Vec<u32> = dataset.targets.iter().map(|class| *class as u32).collect();
-    let shares = fractions(settings, rows.len(), test.is_some())?;
-    let split = Split::new(&rows, Some(&classes), shares, settings.seed())?;
+    let shares = shares(settings, rows.len(), test.is_some())?;
+    let split = Split::new(&rows, Some(&classes), shares.fractions(), settings.seed())?;
     let (scale, shift) = match &dataset.features {
         Features::U8 { scale, shift, .. } => (scale[0], shift[0]),
         Features::F32(_) => (1.0, 0.0),
@@ -158,6 +158,8 @@ fn prepare(
         train,
         validation,
         test,
+        targets: Vec::new(),
+        shares,
         split: how,
         notes,
         columns: Vec::new(),

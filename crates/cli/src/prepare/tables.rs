@@ -8,7 +8,7 @@ use pellucid::data::{FitOptions, Pipeline, Split, Table, TableOptions, TaskKind}
 use pellucid::model::Preprocessing;
 use pellucid::suggest::nearest;
 
-use super::{FEWEST_TO_SPLIT, Prepared, Rows, column_rows, fractions};
+use super::{FEWEST_TO_SPLIT, Prepared, Rows, column_rows, shares};
 use crate::error::{Failure, Outcome};
 use crate::format::count;
 use crate::settings::{Settings, Validation, YesNo};
@@ -78,8 +78,8 @@ pub(super) fn prepare(table: Table, name: &str, description: String, settings: &
     }
     let labelled = labelled_rows(&table, &options)?;
     let classes = strata(&table, &options, &labelled)?;
-    let shares = fractions(settings, labelled.len(), settings.test.is_some())?;
-    let split = Split::new(&labelled, classes.as_deref(), shares, settings.seed())?;
+    let shares = shares(settings, labelled.len(), settings.test.is_some())?;
+    let split = Split::new(&labelled, classes.as_deref(), shares.fractions(), settings.seed())?;
     let pipeline = Pipeline::fit(&table, &options, &split.train)?;
     notes.extend(pipeline.notes().iter().cloned());
     if labelled.len() < table.rows() {
@@ -120,6 +120,7 @@ pub(super) fn prepare(table: Table, name: &str, description: String, settings: &
         notes.push(format!("{} rows are too few to set any apart: all are for training", labelled.len()));
     }
     let columns = column_rows(&pipeline);
+    let targets = pipeline.target_names().into_iter().map(str::to_string).collect();
     Ok(Prepared {
         name: name.to_string(),
         description,
@@ -128,6 +129,8 @@ pub(super) fn prepare(table: Table, name: &str, description: String, settings: &
         train,
         validation,
         test,
+        targets,
+        shares,
         split,
         notes,
         columns,

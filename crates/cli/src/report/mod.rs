@@ -292,10 +292,12 @@ impl Report {
             return;
         }
         page.section("mistakes", "Wrong examples");
-        page.paragraph(&format!(
-            "Rows {}that the model got wrong, those first of which it was surest.",
-            self.part_words()
-        ));
+        let part = self.part_words();
+        page.paragraph(&if self.residuals.is_some() {
+            format!("Rows {part}whose values are furthest from those predicted.")
+        } else {
+            format!("Rows {part}that the model got wrong, those first of which it was surest.")
+        });
         let mut out = String::from(r#"<div class="wrong">"#);
         for mistake in &self.mistakes {
             let picture = mistake.picture.as_ref().and_then(Picture::data_uri);

@@ -114,11 +114,16 @@ fn cell(out: &mut String, content: &Cell, heading: bool) {
     let _ = write!(out, "<{tag}{class}>{}</{tag}>", escape(text));
 }
 
+/// Longer values of facts, in characters, take a whole line.
+const LONG_FACT: usize = 26;
+
 /// Names and values in columns.
 pub fn facts(entries: &[(String, String)]) -> String {
     let mut out = String::from(r#"<dl class="facts">"#);
     for (name, value) in entries {
-        let _ = write!(out, "<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(value));
+        // What would not fit beside its name in a column gets a line of its own.
+        let long = if value.chars().count() > LONG_FACT { r#" class="long""# } else { "" };
+        let _ = write!(out, "<div{long}><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(value));
     }
     out + "</dl>\n"
 }

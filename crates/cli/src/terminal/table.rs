@@ -18,6 +18,7 @@ pub struct Table {
     columns: Vec<(String, Align)>,
     rows: Vec<Vec<(String, Option<Ink>)>>,
     spaces: Vec<usize>,
+    cut: usize,
 }
 
 const GAP: &str = "  ";
@@ -26,7 +27,13 @@ impl Table {
     /// A table with these headings; all may be empty.
     pub fn new(columns: &[(&str, Align)]) -> Table {
         let columns = columns.iter().map(|(name, align)| (name.to_string(), *align)).collect();
-        Table { columns, rows: Vec::new(), spaces: Vec::new() }
+        Table { columns, rows: Vec::new(), spaces: Vec::new(), cut: 0 }
+    }
+
+    /// Cuts the column at `index`, instead of the first, where the whole is too wide.
+    pub fn cutting(mut self, index: usize) -> Table {
+        self.cut = index;
+        self
     }
 
     /// True while there are no rows.
@@ -54,8 +61,8 @@ impl Table {
         self.spaces.push(self.rows.len());
     }
 
-    /// The lines of the table. Cells are made safe for the terminal; where the whole is wider than the screen, the first
-    /// column is cut.
+    /// The lines of the table. Cells are made safe for the terminal; where the whole is wider than the screen, one
+    /// column is cut: the first, or that of [`Table::cutting`].
     pub fn draw(&self, screen: &Screen) -> String {
         let clean = |text: &str| screen.clean(text);
         let heads: Vec<String> = self.columns.iter().map(|(name, _)| clean(name)).collect();
@@ -69,7 +76,7 @@ impl Table {
             }
         }
         let total: usize = widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1);
-        if let Some(first) = widths.first_mut() {
+        if let Some(first) = widths.get_mut(self.cut) {
             *first = (*first).saturating_sub(total.saturating_sub(screen.width)).max((*first).min(6));
         }
 

@@ -465,7 +465,11 @@ fn written(value: &Value) -> String {
     match value {
         Value::Array(values) => values.iter().map(written).collect::<Vec<_>>().join("/"),
         Value::String(text) => text.clone(),
-        value => value.to_string(),
+        // Settings are f32: their own shortest text, not that of the f64 between.
+        value => match value.as_f64().map(|wide| (wide, wide as f32)) {
+            Some((wide, number)) if f64::from(number) == wide => number.to_string(),
+            _ => value.to_string(),
+        },
     }
 }
 
@@ -516,6 +520,8 @@ mod tests {
             assert_eq!(Loss::parse(&loss.to_string()), Ok(loss), "{text}");
         }
         assert_eq!(Loss::parse("huber:1").expect("a loss").to_string(), "huber");
+        let smoothed = Loss::parse("cross_entropy:0.1,class_weights=1/0.3").expect("a loss");
+        assert_eq!(smoothed.to_string(), "cross_entropy:label_smoothing=0.1,class_weights=1/0.3");
         assert_eq!(Loss::sum_of_squares().to_string(), "mse:reduction=sum");
     }
 

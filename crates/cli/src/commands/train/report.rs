@@ -3,6 +3,7 @@
 use pellucid::data::Task;
 
 use super::Run;
+use super::watch::metric_shown;
 use super::words::{task_words, training_words};
 use crate::format::{count, seconds};
 use crate::network_table::layer_rows;
@@ -21,6 +22,7 @@ impl Run<'_> {
             facts: self.facts(hash),
             metrics: judged.iter().map(|one| (one.part.to_string(), one.scores().clone())).collect(),
             history: fitted.history.clone(),
+            main_metric: Some(metric_shown(prepared.task.kind(), recipe)),
             best_epoch: self.best_epoch(),
             network: recipe.notation.clone(),
             layers: layer_rows(&recipe.graph),

@@ -63,14 +63,16 @@ fn interrupt_flag() -> Outcome<Arc<AtomicBool>> {
 
 fn explain(error: &TrainError, folder: &RunFolder) -> Failure {
     let kept = match error {
-        TrainError::NotFinite { .. } => format!("; the last good state is in {}/checkpoints", folder.path().display()),
+        TrainError::NotFinite { .. } if folder.has_checkpoint() => {
+            format!("; the last good state is in {}/checkpoints", folder.path().display())
+        }
         _ => String::new(),
     };
     Failure::new(format!("{error}{kept}"))
 }
 
 /// The metric beside the loss that people want to watch.
-fn metric_shown(kind: TaskKind, recipe: &Recipe) -> String {
+pub(super) fn metric_shown(kind: TaskKind, recipe: &Recipe) -> String {
     let watched = recipe.options.early_stopping.as_ref().map(|stopping| stopping.monitor.clone());
     let usual = match kind {
         TaskKind::Binary | TaskKind::Multiclass => "accuracy",

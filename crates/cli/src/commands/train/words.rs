@@ -64,15 +64,14 @@ pub(super) fn task_words(prepared: &Prepared) -> String {
 /// `cross_entropy, adamw, lr 0.001, cosine; batches of 32, 60 epochs; seed 0`
 pub(super) fn training_words(recipe: &Recipe) -> String {
     let options = &recipe.options;
-    let optimizer = options.optimizer.to_string();
-    let said = optimizer.contains("lr=");
-    let rate = if said { String::new() } else { format!(", lr {}", options.optimizer.learning_rate()) };
+    let optimizer = recipe.settings.optimizer.as_deref().unwrap_or_default();
+    let rate = options.optimizer.learning_rate();
     let stopping = match &options.early_stopping {
         Some(stopping) => format!(", ending after {} without a better {}", stopping.patience, stopping.monitor),
         None => String::new(),
     };
     format!(
-        "{}, {optimizer}{rate}, {}; batches of {}, {} epochs{stopping}; seed {}",
+        "{}, {optimizer}, lr {rate}, {}; batches of {}, {} epochs{stopping}; seed {}",
         recipe.loss, options.schedule, options.batch_size, options.epochs, options.seed
     )
 }

@@ -103,6 +103,30 @@ pub(super) fn detect_header(first: &[Option<&str>], body: &[Vec<&str>], decimal_
     if body.iter().all(Vec::is_empty) {
         return first.iter().flatten().all(|text| look(text, decimal_comma) == Look::Text);
     }
+    let Votes { names, data, new, again } = votes(first, body, decimal_comma);
+    names > 0 || (data == 0 && again == 0 && new > 0)
+}
+
+/// Whether `first` has text above numbers, dates or truth values in most of the columns that have these: whatever names
+/// were expected, it holds some.
+pub(super) fn is_clearly_header(first: &[Option<&str>], body: &[Vec<&str>], decimal_comma: bool) -> bool {
+    let Votes { names, data, .. } = votes(first, body, decimal_comma);
+    names > data
+}
+
+/// What the columns say about a first line.
+struct Votes {
+    /// Columns of numbers, dates or truth values below another text.
+    names: usize,
+    /// Such columns below one of their kind.
+    data: usize,
+    /// Columns of text that repeats, below one that is not among it.
+    new: usize,
+    /// Columns of text that has the first one again.
+    again: usize,
+}
+
+fn votes(first: &[Option<&str>], body: &[Vec<&str>], decimal_comma: bool) -> Votes {
     let (mut names, mut data, mut new, mut again) = (0, 0, 0, 0);
     for (first, body) in first.iter().zip(body) {
         let Some(first) = first else { continue };
@@ -123,7 +147,7 @@ pub(super) fn detect_header(first: &[Option<&str>], body: &[Vec<&str>], decimal_
             }
         }
     }
-    names > 0 || (data == 0 && again == 0 && new > 0)
+    Votes { names, data, new, again }
 }
 
 #[cfg(test)]

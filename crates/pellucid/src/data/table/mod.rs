@@ -26,7 +26,8 @@ pub struct TableOptions {
     /// Texts that stand for a missing value, compared exactly after trimming. The empty text always does.
     pub missing: Vec<String>,
     /// Names that a header would hold, where they are known (those of a model). With `header` left open, a first line
-    /// that holds at least half of its names from here is a header, and another one is not.
+    /// that holds at least half of its names from here is a header; another one only if it is clearly no data (text above
+    /// numbers), so that a file with other columns is noticed.
     pub known_names: Vec<String>,
 }
 
@@ -227,8 +228,10 @@ impl Table {
         let known = |name: &&&str| options.known_names.iter().any(|known| known == **name);
         let header = match options.header {
             Some(header) => header,
-            None if !options.known_names.is_empty() => {
-                first.iter().filter(known).count() * 2 >= columns.min(options.known_names.len())
+            None if first.iter().filter(known).count() * 2 >= columns.min(options.known_names.len())
+                && !options.known_names.is_empty() =>
+            {
+                true
             }
             None => {
                 let rows = 1..self.rows().min(LOOKED_AT + 1);
@@ -236,7 +239,9 @@ impl Table {
                 let body: Vec<Vec<&str>> =
                     (0..columns).map(|column| rows.clone().filter_map(|row| present(row, column)).collect()).collect();
                 let first: Vec<Option<&str>> = (0..columns).map(|column| present(0, column)).collect();
-                dialect::detect_header(&first, &body, self.decimal_comma())
+                let detect =
+                    if options.known_names.is_empty() { dialect::detect_header } else { dialect::is_clearly_header };
+                detect(&first, &body, self.decimal_comma())
             }
         };
         if !header {

@@ -54,6 +54,20 @@ fn a_line_of_counts_is_neither_header_nor_data() {
 }
 
 #[test]
+fn names_that_are_known_tell_a_header_and_other_names_are_noticed() {
+    let read = |text: &str| {
+        let known_names = ["size", "colour", "price"].map(String::from).to_vec();
+        let options = TableOptions { known_names, ..TableOptions::default() };
+        Table::from_reader("t", text.as_bytes(), &options).expect(text).has_header()
+    };
+    assert!(read("colour,size\nred,1\nblue,2\n"));
+    assert!(read("length,width,kind\n1,2,a\n3,4,b\n"), "other names above numbers");
+    assert!(!read("red,1,5\nblue,2,6\n"), "data");
+    assert!(!read("red,1,5\n"), "a single row of data");
+    assert!(!read("unknown,unknown,5\nblue,2,6\nred,3,7\n"), "a word among numbers is data");
+}
+
+#[test]
 fn what_is_set_is_not_detected() {
     let read = |options: TableOptions, text: &str| Table::from_reader("t", text.as_bytes(), &options).expect(text);
     let spaced =
