@@ -74,6 +74,7 @@ fn each_mistake_has_its_message() {
         (&["train", "iris", "--isa", "mmx"], "'mmx' is not an instruction set; available here:"),
         (&["train", "iris", "--threads", "0"], "--threads is from 1"),
         (&["train", "iris", "--epoch", "3"], "--epochs"),
+        (&["train", "iris", "--epohcs", "3"], "--epochs"),
         (&["train", "iris", "--out", "flowers.csv/run"], "cannot create"),
         // Models.
         (&["evaluate", "none", "--data", "iris"], "there is no model at none"),
@@ -85,6 +86,7 @@ fn each_mistake_has_its_message() {
         (&["summary", "dense 10"], "give --input"),
         (&["summary", "dense 10", "--input", "many"], "--input is a shape"),
         (&["summary", "dens 10", "--input", "3"], "did you mean 'dense'?"),
+        (&["summary", "dense 10 -> dropout 2", "--input", "4"], "dropout 2"),
         (&["data", "none.csv"], "there is no file none.csv"),
     ];
     let mut wrong = Vec::new();

@@ -123,6 +123,29 @@ fn a_run_that_is_killed_and_resumed_ends_in_the_same_bits() {
     assert!(message.contains("the checkpoint belongs to another run"), "{message}");
 }
 
+#[test]
+fn a_kill_at_any_of_twenty_moments_loses_nothing() {
+    let bench = Bench::new();
+    let base = ["train", "digits", "--epochs", "40", "--no-early-stopping", "--checkpoint-every", "10", "--seed", "5"];
+    let whole = bench.json(&[&base[..], &["--out", "whole"]].concat());
+    let mut kills = 0;
+    for moment in 0..20 {
+        let out = format!("run-{moment}");
+        let arguments = [&base[..], &["--out", &out, "--resume"]].concat();
+        // From before the first checkpoint to the last epochs; every other run is killed twice.
+        for _ in 0..=(moment % 2) {
+            let mut command = bench.command(&arguments);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+            sleep(Duration::from_millis(20 + 37 * moment));
+            kills += u64::from(child.try_wait().expect("a child").is_none());
+            child.kill().expect("killed, or ended before");
+            child.wait().expect("ends");
+        }
+        assert_eq!(hash(&bench.json(&arguments)), hash(&whole), "moment {moment}");
+    }
+    assert!(kills >= 5, "too few runs were still going when they were killed: {kills}");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_says_how_to_go_on() {
