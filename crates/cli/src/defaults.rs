@@ -108,6 +108,11 @@ pub fn fill(settings: &Settings, facts: &Facts) -> Settings {
         filled.optimizer = Some(if own_rate { "adam" } else { recipe.optimizer }.to_string());
         filled.lr.get_or_insert(recipe.lr);
     }
+    // L-BFGS takes all rows at once, and the same loss whenever it asks: no dropout.
+    if settings.optimizer.as_deref().is_some_and(|optimizer| optimizer.starts_with("lbfgs")) {
+        filled.batch_size.get_or_insert(BatchSize::Full);
+        filled.net.get_or_insert_with(|| "dense 32 tanh -> dense".to_string());
+    }
     let schedule = if own_rate { "constant" } else { recipe.schedule };
     filled.schedule.get_or_insert_with(|| schedule.to_string());
     if !own_rate {

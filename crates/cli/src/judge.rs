@@ -167,10 +167,21 @@ fn row_text(table: &Table, row: u32) -> String {
     text
 }
 
+/// The scores that say something of their own: of many classes the micro averages are the accuracy again, and those
+/// weighted by class stand below the table of classes.
+fn telling(scores: &Scores, task: &Task) -> Scores {
+    let mut shown = Scores::new();
+    let again = |name: &str| name.ends_with("_micro") || name.ends_with("_weighted");
+    let kept = scores.iter().filter(|(name, _)| !(matches!(task, Task::Multiclass { .. }) && again(name)));
+    kept.for_each(|(name, value)| shown.set(name, value));
+    shown
+}
+
 /// What is shown of judged parts: metrics side by side, then classes and confusion of the last part, which is the one held
 /// out longest.
 pub fn results(judged: &[Judged], task: &Task, screen: &Screen) -> String {
-    let parts: Vec<(&str, &Scores)> = judged.iter().map(|one| (one.part, one.scores())).collect();
+    let shown: Vec<(&str, Scores)> = judged.iter().map(|one| (one.part, telling(one.scores(), task))).collect();
+    let parts: Vec<(&str, &Scores)> = shown.iter().map(|(part, scores)| (*part, scores)).collect();
     let mut out = scores_table(&parts, screen);
     let Some(last) = judged.last() else { return out };
     let names = task.class_names();

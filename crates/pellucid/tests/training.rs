@@ -198,6 +198,48 @@ fn a_stop_and_the_end_have_a_checkpoint_and_a_pause_spares_the_others() {
 }
 
 #[test]
+fn lbfgs_learns_from_all_rows_at_once_and_goes_on_where_it_was_stopped() {
+    let mut setup = Setup::new(60);
+    setup.network = nn::network("dense 16 tanh -> dense", &[2], Some(3)).expect("a network");
+    setup.options.optimizer = OptimizerConfig::parse("lbfgs").expect("an optimiser");
+    setup.options.batch_size = BatchSize::Full;
+    let whole = setup.run(&mut Silent);
+    let losses: Vec<f64> = whole.history.epochs.iter().map(|epoch| epoch.train.get("loss").expect("a loss")).collect();
+    assert!(losses.windows(2).all(|pair| pair[1] <= pair[0] + 1e-6), "the loss never rises: {losses:?}");
+    assert!(losses.last() < Some(&0.2), "{losses:?}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut fit = setup.fit();
+    fit.checkpoints = Some(CheckpointStore::open(folder.path()).expect("a store"));
+    let mut stop = |event: Event| match event {
+        Event::Step { step: 23, .. } => Control::Stop,
+        _ => Control::Continue,
+    };
+    fit.run(&mut stop).expect("a run");
+    let mut store = CheckpointStore::open(folder.path()).expect("a store");
+    let mut fit = setup.fit();
+    fit.resume = store.load_latest().expect("a readable store").map(|loaded| loaded.checkpoint);
+    assert!(bits(&fit.run(&mut Silent).expect("a run")) == bits(&whole));
+
+    // A line through points is found in a few updates; then the run is over.
+    setup.task = Task::Regression {
+        targets: vec![pellucid::data::TargetScaling { name: "y".to_string(), mean: 0.0, std: 1.0 }],
+    };
+    setup.loss = Loss::mse();
+    setup.network = nn::network("dense", &[2], Some(1)).expect("a network");
+    let line = setup.run(&mut Silent);
+    assert_eq!(line.reason, EndReason::Converged);
+    assert!(line.history.epochs.len() < 40, "{} updates", line.history.epochs.len());
+
+    setup.options.batch_size = BatchSize::Rows(32);
+    let error = setup.fit().run(&mut Silent).unwrap_err().to_string();
+    assert!(error.contains("lbfgs needs all rows in every update"), "{error}");
+    setup.options.batch_size = BatchSize::Full;
+    setup.network = nn::network("dropout 0.1 -> dense", &[2], Some(1)).expect("a network");
+    let error = setup.fit().run(&mut Silent).unwrap_err().to_string();
+    assert!(error.contains("dropout"), "{error}");
+}
+
+#[test]
 fn a_checkpoint_of_another_run_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let setup = Setup::new(1);

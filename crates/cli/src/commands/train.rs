@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernels::device::Device;
+use pellucid::data::TaskKind;
 use pellucid::model::Model;
-use pellucid::nn::LossLayer;
+use pellucid::nn::notation::Network;
+use pellucid::nn::{LossLayer, NetworkOptions};
 use pellucid::train::{Fit, Fitted};
 use serde_json::{Value, json};
 
@@ -45,7 +47,15 @@ pub fn run(arguments: TrainArgs) -> Outcome<()> {
     let say = Say::new(look);
     let (data, settings) = resolve(&data, settings)?;
     let device = device(settings.isa.as_deref(), settings.threads)?;
-    let prepared = prepare(&data, &settings, look.quiet || look.json)?;
+    let mut settings = settings;
+    let mut prepared = prepare(&data, &settings, look.quiet || look.json)?;
+    if wants_two_outputs(&settings, &prepared) {
+        settings.task = Some(TaskKind::Multiclass.name().to_string());
+        prepared = prepare(&data, &settings, look.quiet || look.json)?;
+        prepared
+            .notes
+            .push("the network has an output for each of the two classes: the task is multiclass".to_string());
+    }
     let filled = defaults::fill(&settings, &facts(&prepared));
     let recipe = Recipe::new(Settings { data: Some(data), ..filled }, &prepared)?;
 
@@ -112,6 +122,17 @@ fn resolve(data: &str, flags: Settings) -> Outcome<(String, Settings)> {
             Err(Failure::new(message))
         }
     }
+}
+
+/// True when two classes were found, and the user's network has two outputs where one would do.
+fn wants_two_outputs(settings: &Settings, prepared: &Prepared) -> bool {
+    let Some(line) = settings.net.as_deref().filter(|_| settings.task.is_none()) else { return false };
+    let shape = &prepared.train.data.sample_shape;
+    let outputs = |outputs| {
+        let options = NetworkOptions { outputs: Some(outputs), ..NetworkOptions::default() };
+        Network::parse(line).is_ok_and(|network| options.build(&network, shape).is_ok())
+    };
+    prepared.task.kind() == TaskKind::Binary && !outputs(1) && outputs(2)
 }
 
 fn facts(prepared: &Prepared) -> Facts {

@@ -115,15 +115,18 @@ fn cell(out: &mut String, content: &Cell, heading: bool) {
 }
 
 /// Longer values of facts, in characters, take a whole line.
-const LONG_FACT: usize = 26;
+const LONG_FACT: usize = 22;
 
 /// Names and values in columns.
 pub fn facts(entries: &[(String, String)]) -> String {
     let mut out = String::from(r#"<dl class="facts">"#);
-    for (name, value) in entries {
-        // What would not fit beside its name in a column gets a line of its own.
-        let long = if value.chars().count() > LONG_FACT { r#" class="long""# } else { "" };
-        let _ = write!(out, "<div{long}><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(value));
+    // What would not fit beside its name in a column gets a line of its own, below the others.
+    let is_long = |value: &str| value.chars().count() > LONG_FACT;
+    for long in [false, true] {
+        let class = if long { r#" class="long""# } else { "" };
+        for (name, value) in entries.iter().filter(|(_, value)| is_long(value) == long) {
+            let _ = write!(out, "<div{class}><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(value));
+        }
     }
     out + "</dl>\n"
 }

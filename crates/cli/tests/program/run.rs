@@ -61,6 +61,19 @@ fn a_folder_with_a_run_is_kept_unless_force_is_used() {
 }
 
 #[test]
+fn two_classes_may_have_two_outputs_and_lbfgs_all_rows() {
+    let bench = Bench::new();
+    let two = ["train", "moons", "--net", "dense 16 tanh -> dense 2", "--epochs", "30", "--lr", "0.01", "--out", "two"];
+    let run = bench.json(&two);
+    assert_eq!((run["task"].as_str(), run["network"].as_str()), (Some("multiclass"), Some("dense 16 tanh -> dense 2")));
+    assert!(accuracy(&run) >= 0.9, "{run}");
+    let again = bench.json(&["train", "two/config.toml", "--out", "again"]);
+    assert_eq!(hash(&again), hash(&run));
+    let run = bench.json(&["train", "moons", "--optimizer", "lbfgs", "--epochs", "60", "--out", "lbfgs"]);
+    assert!(accuracy(&run) >= 0.97, "{run}");
+}
+
+#[test]
 fn every_command_has_help_with_examples() {
     let bench = Bench::new();
     for command in ["train", "evaluate", "predict", "summary", "data"] {

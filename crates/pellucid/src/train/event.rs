@@ -56,6 +56,8 @@ pub enum EndReason {
     Epochs,
     /// The validation part got no better.
     EarlyStopping,
+    /// The optimiser found nothing better near: L-BFGS at a minimum.
+    Converged,
     /// The watcher asked for it.
     Watcher,
 }

@@ -13,6 +13,7 @@ use super::evaluate::{Evaluator, Outputs};
 use super::order::Order;
 use super::score::epoch_scores;
 use super::state::{Identity, Running, State};
+use super::updater::Updater;
 use super::{
     Control, EarlyStopping, EndReason, EpochRecord, Event, FitOptions, History, Part, Problem, TrainError, Watcher,
 };
@@ -21,7 +22,7 @@ use crate::graph::{Graph, Parameters, PlanId, PlanOptions, Session};
 use crate::metrics::Scores;
 use crate::model::{Checkpoint, CheckpointStore, NamedTensor};
 use crate::nn::LossLayer;
-use crate::optim::{Optimizer, Schedule};
+use crate::optim::{LbfgsOutcome, Schedule};
 
 /// A run: what is trained, on what, and how.
 pub struct Fit<'a> {
@@ -106,7 +107,7 @@ struct Loop<'a> {
     fit: Fit<'a>,
     problem: Problem,
     session: Session,
-    optimizer: Optimizer,
+    updater: Updater,
     schedule: Schedule,
     order: Order,
     batch: usize,
@@ -145,7 +146,7 @@ impl<'a> Loop<'a> {
         };
         let batch = options.batch_size.rows(rows);
         let steps_per_epoch = rows.div_ceil(batch) as u64;
-        let optimizer = Optimizer::new(&options.optimizer, parameters.segments(), &options.groups)?;
+        let updater = Updater::new(options, &problem.graph, parameters.segments(), batch == rows)?;
         let rate = options.optimizer.learning_rate();
         let schedule =
             Schedule::new(&options.schedule, rate, steps_per_epoch * options.epochs as u64, steps_per_epoch)?;
@@ -173,7 +174,7 @@ impl<'a> Loop<'a> {
             fit,
             problem,
             session,
-            optimizer,
+            updater,
             schedule,
             order,
             batch,
@@ -207,6 +208,10 @@ impl<'a> Loop<'a> {
         while self.state.epochs < self.fit.options.epochs {
             if self.should_stop() {
                 reason = EndReason::EarlyStopping;
+                break;
+            }
+            if self.state.converged {
+                reason = EndReason::Converged;
                 break;
             }
             let mut control = self.epoch(watcher)?;
@@ -276,6 +281,9 @@ impl<'a> Loop<'a> {
             fill(&mut self.session, plan, &self.problem, self.fit.train.data, rows);
             self.filled = self.rows_stay;
         }
+        if matches!(self.updater, Updater::Whole { .. }) {
+            return self.whole_step(plan);
+        }
         self.session.forward(plan, step);
         let loss = self.session.value(plan, self.problem.loss)[0];
         if !loss.is_finite() {
@@ -290,9 +298,50 @@ impl<'a> Loop<'a> {
         if let Some(clipping) = &self.fit.options.clipping {
             clipping.apply(&self.fit.device, gradients);
         }
-        if !self.optimizer.update(&self.fit.device, rate, parameters.values_mut(), gradients) {
+        if let Updater::Batches(optimizer) = &mut self.updater
+            && !optimizer.update(&self.fit.device, rate, parameters.values_mut(), gradients)
+        {
             return Err(self.not_finite_gradient());
         }
+        self.state.step += 1;
+        self.saved = false;
+        Ok(f64::from(loss))
+    }
+
+    /// One update of L-BFGS on the rows that are filled in; the loss after it.
+    fn whole_step(&mut self, plan: PlanId) -> Result<f64, TrainError> {
+        let step = self.state.step;
+        let rate = self.schedule.rate(step);
+        let (session, problem) = (&mut self.session, &self.problem);
+        let Updater::Whole { minimiser, parameters } = &mut self.updater else { unreachable!("L-BFGS") };
+        parameters.clear();
+        parameters.extend_from_slice(session.parameters().values());
+        let update = minimiser.minimise_step(&self.fit.device, rate, parameters, &mut |at, gradient| {
+            session.parameters_mut().values_mut()[..at.len()].copy_from_slice(at);
+            session.forward(plan, step);
+            session.backward(plan, step);
+            gradient.copy_from_slice(&session.gradients()[..gradient.len()]);
+            session.value(plan, problem.loss)[0]
+        });
+        // What was tried last is not what was kept.
+        session.parameters_mut().values_mut().copy_from_slice(parameters);
+        session.forward(plan, step);
+        let loss = session.value(plan, problem.loss)[0];
+        if !loss.is_finite() {
+            return Err(self.not_finite_loss(plan, loss));
+        }
+        match update.outcome {
+            LbfgsOutcome::NotFinite => {
+                session.backward(plan, step);
+                return Err(self.not_finite_gradient());
+            }
+            LbfgsOutcome::Converged | LbfgsOutcome::Stuck => self.state.converged = true,
+            LbfgsOutcome::Moved => {}
+        }
+        let outputs = session.value(plan, problem.prediction);
+        let rows = self.order.current();
+        let classes = (self.fit.task, self.fit.loss.link());
+        self.state.running.add(classes, &self.fit.train, rows, outputs, f64::from(loss));
         self.state.step += 1;
         self.saved = false;
         Ok(f64::from(loss))
@@ -359,7 +408,7 @@ impl<'a> Loop<'a> {
 
     fn checkpoint(&mut self, watcher: &mut dyn Watcher) -> Result<(), TrainError> {
         let Some(store) = &mut self.fit.checkpoints else { return Ok(()) };
-        let (slabs, counters) = self.optimizer.state();
+        let (slabs, counters) = self.updater.state();
         self.state.optimizer = counters;
         self.state.schedule = self.schedule.state();
         let parameters = self.session.parameters();
@@ -399,7 +448,7 @@ impl<'a> Loop<'a> {
             take(BEST, best.values_mut())?;
             self.best = Some(best);
         }
-        self.optimizer.restore(&state.optimizer, |name, slab| take(&format!("{MOMENTS}{name}"), slab))?;
+        self.updater.restore(&state.optimizer, |name, slab| take(&format!("{MOMENTS}{name}"), slab))?;
         self.schedule.restore(&state.schedule)?;
         self.state = state;
         Ok(())

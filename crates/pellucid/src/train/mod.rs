@@ -14,6 +14,7 @@ mod problem;
 mod score;
 mod state;
 mod stopping;
+mod updater;
 
 pub use error::TrainError;
 pub use evaluate::Outputs;

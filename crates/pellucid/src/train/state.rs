@@ -31,6 +31,9 @@ pub(super) struct State {
     pub history: Vec<EpochRecord>,
     /// Seconds in the fit loop.
     pub seconds: f64,
+    /// The optimiser has found that nothing better is near.
+    #[serde(default)]
+    pub converged: bool,
     /// Counters of the optimiser.
     pub optimizer: serde_json::Value,
     /// State of the schedule.

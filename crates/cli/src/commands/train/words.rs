@@ -83,6 +83,7 @@ pub(super) fn ended(fitted: &Fitted, epochs: usize) -> String {
         EndReason::EarlyStopping => {
             format!("stopped early after {run} of {epochs} epochs, {time}; kept: epoch {kept}, the best")
         }
+        EndReason::Converged => format!("at a minimum after {run} epochs, {time}; kept: epoch {kept}"),
         _ if kept != run => format!("{run} epochs, {time}; kept: epoch {kept}, the best"),
         _ => format!("{run} epochs, {time}"),
     }

@@ -206,6 +206,14 @@ impl Pipeline {
             };
             columns.push(Column { summary: profile.summary(name), role });
         }
+        let number = |column: &&mut Column| matches!(column.role, Role::Input(Encoding::Number { .. }));
+        if columns.iter_mut().filter(number).count() > pieces::MOST_COLUMNS {
+            for column in &mut columns {
+                if let Role::Input(Encoding::Number { edges, .. }) = &mut column.role {
+                    edges.clear();
+                }
+            }
+        }
         let pipeline = Pipeline {
             columns,
             has_header: table.has_header(),

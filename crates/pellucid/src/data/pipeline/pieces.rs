@@ -6,6 +6,8 @@
 
 /// Fewer rows than this do not say where to cut.
 const LEAST_ROWS: usize = 2000;
+/// More columns of numbers than this are pixels or measurements of one kind, of which pieces would make too much.
+pub(super) const MOST_COLUMNS: usize = 64;
 /// Pieces of about equal counts.
 const PIECES: usize = 16;
 /// With fewer edges than this, one value has most of the rows (no gain, no loss), and the others are cut by themselves.

@@ -221,3 +221,22 @@ fn targets_and_weights_without_sense_are_named_by_line() {
     let unknown = pipeline.transform(&other, &[1]).expect_err("unknown").to_string();
     assert!(unknown.contains("line 3, column `y`: class `c`") && unknown.contains("`a`, `b`"), "{unknown}");
 }
+
+#[test]
+fn numbers_are_cut_into_pieces_in_large_tables_of_not_too_many_columns() {
+    let width = |columns: usize, rows: usize| {
+        let mut text = (0..=columns).map(|column| format!("c{column}")).collect::<Vec<_>>().join(",");
+        for row in 0..rows {
+            text.push('\n');
+            text.push_str(
+                &(0..=columns).map(|column| ((row * (column + 3)) % 1009).to_string()).collect::<Vec<_>>().join(","),
+            );
+        }
+        let table = table(&(text + "\n"));
+        Pipeline::fit(&table, &options(&["-1"]), &all(&table)).expect("fits").width()
+    };
+    assert_eq!(width(3, 1999), 3);
+    assert_eq!(width(3, 2000), 3 * 17);
+    assert_eq!(width(64, 2000), 64 * 17);
+    assert_eq!(width(65, 2000), 65);
+}
