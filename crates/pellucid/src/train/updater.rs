@@ -11,7 +11,7 @@ pub(super) enum Updater {
     /// One gradient, one update.
     Batches(Optimizer),
     /// L-BFGS, and a place for the parameters while the session holds those that are tried.
-    Whole { minimiser: Minimiser, parameters: Vec<f32> },
+    Whole { minimiser: Box<Minimiser>, parameters: Vec<f32> },
 }
 
 impl Updater {
@@ -33,7 +33,7 @@ impl Updater {
                 "lbfgs needs the same loss at the same parameters, which dropout does not give; leave it out",
             );
         }
-        let minimiser = Minimiser::new(config, segments, &options.groups)?;
+        let minimiser = Box::new(Minimiser::new(config, segments, &options.groups)?);
         Ok(Updater::Whole { minimiser, parameters: Vec::new() })
     }
 
