@@ -27,6 +27,20 @@ fn zip<A: Copy, B: Copy + Default>(a: [A; LANES], b: [A; LANES], f: impl Fn(A, A
     out
 }
 
+// What takes a call of the platform's library for each lane stands once in the program instead of sixteen times wherever it
+// is used, which was a quarter of the size of the program.
+
+#[inline(never)]
+fn fma(a: &F, b: &F, c: &F) -> F {
+    // `mul_add` is one instruction where the target has it, and the platform's exact emulation where not.
+    std::array::from_fn(|i| a[i].mul_add(b[i], c[i]))
+}
+
+#[inline(never)]
+fn round(a: &F) -> F {
+    map(*a, f32::round_ties_even)
+}
+
 impl Simd for Scalar {
     type Float = F;
     type Int = I;
@@ -77,12 +91,7 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn fma(self, a: F, b: F, c: F) -> F {
-        let mut out = [0.0; LANES];
-        for i in 0..LANES {
-            // `mul_add` is one instruction where the target has it, and the platform's exact emulation where not.
-            out[i] = a[i].mul_add(b[i], c[i]);
-        }
-        out
+        fma(&a, &b, &c)
     }
     #[inline(always)]
     fn fnma(self, a: F, b: F, c: F) -> F {
@@ -114,7 +123,7 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn round(self, a: F) -> F {
-        map(a, f32::round_ties_even)
+        round(&a)
     }
     #[inline(always)]
     fn lt(self, a: F, b: F) -> Self::Mask {
@@ -192,7 +201,7 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn to_int(self, a: F) -> I {
-        map(a, |x| x.round_ties_even() as i32)
+        map(round(&a), |x| x as i32)
     }
     #[inline(always)]
     fn to_float(self, a: I) -> F {
