@@ -13,6 +13,7 @@ pub mod gemm;
 pub mod math;
 pub mod pairwise;
 pub mod pool;
+pub mod pooling;
 pub mod random;
 pub mod reduce;
 pub mod simd;

@@ -9,8 +9,9 @@ use kernels::device::Device;
 use kernels::simd::Isa;
 use pellucid::graph::{GraphBuilder, Initialise, Parameters, PlanOptions, Role, Session, ValueId};
 use pellucid::ops::{
-    Backward, Celu, Dense, Elu, Forward, Gelu, GeluTanh, Glu, HardSigmoid, HardSwish, LeakyRelu, LogSoftmax, Mish, Op,
-    Prelu, Reads, Relu, Relu6, Run, Selu, ShapeError, Sigmoid, Silu, Sizes, Softmax, Softplus, Softsign, Tanh,
+    Backward, Celu, Dense, Elu, Forward, Gelu, GeluTanh, Glu, HardSigmoid, HardSwish, LeakyRelu, LogSoftmax, MaxPool,
+    Mish, Op, Prelu, Reads, Relu, Relu6, Run, Selu, ShapeError, Sigmoid, Silu, Sizes, Softmax, Softplus, Softsign,
+    Tanh,
 };
 use pellucid::tensor::Shape;
 
@@ -25,8 +26,6 @@ const LATER: &[(&str, &str)] = &[
     ("conv1d_transpose", "convolution is a later stage"),
     ("conv2d", "convolution is a later stage"),
     ("conv2d_transpose", "convolution is a later stage"),
-    ("max_pool1d", "pooling is a later stage"),
-    ("max_pool2d", "pooling is a later stage"),
     ("avg_pool2d", "pooling is a later stage"),
     ("adaptive_avg_pool2d", "pooling is a later stage"),
     ("global_avg_pool2d", "pooling is a later stage"),
@@ -70,9 +69,25 @@ fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueI
         "log_softmax" if case.setting("axis") == -1 => Arc::new(LogSoftmax),
         "glu" if case.setting("axis") == -1 => Arc::new(Glu),
         "prelu" => Arc::new(Prelu),
+        "max_pool1d" => Arc::new(max_pool(case, 1)),
+        "max_pool2d" => Arc::new(max_pool(case, 2)),
         _ => return None,
     };
     Some(graph.add_shared(op, &inputs).unwrap_or_else(|error| panic!("{}: {error}", case.name)))
+}
+
+/// A setting that is one number for each of `axes` axes.
+fn each_axis(case: &Case, name: &str, axes: usize) -> Vec<usize> {
+    vec![case.number(name) as usize; axes]
+}
+
+fn max_pool(case: &Case, axes: usize) -> MaxPool {
+    MaxPool {
+        stride: each_axis(case, "stride", axes),
+        padding: each_axis(case, "padding", axes),
+        ceil_mode: *case.setting("ceil_mode") == true,
+        ..MaxPool::new(&each_axis(case, "kernel", axes))
+    }
 }
 
 #[test]

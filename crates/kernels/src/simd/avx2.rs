@@ -290,6 +290,15 @@ impl Simd for Avx2 {
         unsafe { [_mm256_castsi256_ps(a[0]), _mm256_castsi256_ps(a[1])] }
     }
     #[inline(always)]
+    fn even_odd(self, a: F, b: F) -> (F, F) {
+        let (a, b) = (self.even_odd_of(a), self.even_odd_of(b));
+        ([a[0], b[0]], [a[1], b[1]])
+    }
+    #[inline(always)]
+    fn interleave(self, even: F, odd: F) -> (F, F) {
+        (self.interleaved(even[0], odd[0]), self.interleaved(even[1], odd[1]))
+    }
+    #[inline(always)]
     fn transpose(self, rows: [F; LANES]) -> [F; LANES] {
         let mut out = rows;
         for (i, j) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
@@ -303,6 +312,31 @@ impl Simd for Avx2 {
 }
 
 impl Avx2 {
+    /// The even places of sixteen values, and the odd ones.
+    #[inline(always)]
+    fn even_odd_of(self, [low, high]: F) -> F {
+        // SAFETY: the token proves that the processor has the instructions.
+        unsafe {
+            let even = _mm256_castps_pd(_mm256_shuffle_ps::<0b10_00_10_00>(low, high));
+            let odd = _mm256_castps_pd(_mm256_shuffle_ps::<0b11_01_11_01>(low, high));
+            // The shuffles work on halves of a register, so the second pair comes from `high`.
+            let (even, odd) =
+                (_mm256_permute4x64_pd::<0b11_01_10_00>(even), _mm256_permute4x64_pd::<0b11_01_10_00>(odd));
+            [_mm256_castpd_ps(even), _mm256_castpd_ps(odd)]
+        }
+    }
+
+    /// Eight values and eight others in turns.
+    #[inline(always)]
+    fn interleaved(self, even: __m256, odd: __m256) -> F {
+        // SAFETY: the token proves that the processor has the instructions.
+        unsafe {
+            // The first and the second two pairs of each half.
+            let (low, high) = (_mm256_unpacklo_ps(even, odd), _mm256_unpackhi_ps(even, odd));
+            [_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high)]
+        }
+    }
+
     #[inline(always)]
     fn transpose_square(self, rows: [__m256; 8]) -> [__m256; 8] {
         // SAFETY: the token proves that the processor has the instructions.

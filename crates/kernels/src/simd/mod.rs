@@ -146,6 +146,23 @@ pub trait Simd: Copy + Send + Sync + 'static {
         std::array::from_fn(|i| self.load(&std::array::from_fn::<_, LANES, _>(|j| rows[j][i])))
     }
 
+    /// Of the thirty-two values of `a` and then `b`: those at even places, and those at odd places.
+    #[inline(always)]
+    fn even_odd(self, a: Self::Float, b: Self::Float) -> (Self::Float, Self::Float) {
+        let both = [self.to_array(a), self.to_array(b)];
+        let values = both.as_flattened();
+        let every_other = |first: usize| self.load(&std::array::from_fn::<_, LANES, _>(|i| values[2 * i + first]));
+        (every_other(0), every_other(1))
+    }
+
+    /// The way back from [`Simd::even_odd`]: `even` and `odd` in turns, as two vectors.
+    #[inline(always)]
+    fn interleave(self, even: Self::Float, odd: Self::Float) -> (Self::Float, Self::Float) {
+        let both = [self.to_array(even), self.to_array(odd)];
+        let half = |first: usize| self.load(&std::array::from_fn::<_, LANES, _>(|i| both[i % 2][first + i / 2]));
+        (half(0), half(LANES / 2))
+    }
+
     /// The lanes as an array.
     #[inline(always)]
     fn to_array(self, a: Self::Float) -> [f32; LANES] {
@@ -231,6 +248,9 @@ mod tests {
                 ("ldexp of NaN", float(s.ldexp(s.select(s.eq(b, b), one_to_two, b), power))),
                 ("reduce_add", float(s.splat(s.reduce_add(a)))),
             ];
+            let ((even, odd), (first, second)) = (s.even_odd(a, b), s.interleave(a, b));
+            let pairs = [("even", even), ("odd", odd), ("first", first), ("second", second)];
+            results.extend(pairs.map(|(name, value)| (name, int(s.float_bits(value)))));
             results.extend(columns.map(|column| ("transpose", int(s.float_bits(column)))));
             results
         }
@@ -302,6 +322,9 @@ mod tests {
         let columns = s.transpose(rows);
         assert!((0..LANES).all(|i| (0..LANES).all(|j| columns[i][j] == rows[j][i])));
         assert_eq!(s.reduce_add(rows[0]), 120.0);
+        let (even, odd) = s.even_odd(rows[0], rows[1]);
+        assert!((0..LANES).all(|i| even[i] == (2 * i) as f32 && odd[i] == (2 * i + 1) as f32));
+        assert_eq!(s.interleave(even, odd), (rows[0], rows[1]));
         for (a, power, expected) in [
             (1.5, 3.0, 12.0),
             (1.0, -149.0, f32::from_bits(1)),

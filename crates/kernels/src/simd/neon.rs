@@ -254,4 +254,22 @@ impl Simd for Neon {
         // SAFETY: the token proves that the processor has the instruction.
         each(|i| unsafe { vreinterpretq_f32_s32(a[i]) })
     }
+    #[inline(always)]
+    fn even_odd(self, a: F, b: F) -> (F, F) {
+        // SAFETY: the token proves that the processor has the instructions.
+        unsafe {
+            let even = [vuzp1q_f32(a[0], a[1]), vuzp1q_f32(a[2], a[3]), vuzp1q_f32(b[0], b[1]), vuzp1q_f32(b[2], b[3])];
+            let odd = [vuzp2q_f32(a[0], a[1]), vuzp2q_f32(a[2], a[3]), vuzp2q_f32(b[0], b[1]), vuzp2q_f32(b[2], b[3])];
+            (even, odd)
+        }
+    }
+    #[inline(always)]
+    fn interleave(self, even: F, odd: F) -> (F, F) {
+        let pairs = |i: usize| {
+            // SAFETY: the token proves that the processor has the instructions.
+            unsafe { [vzip1q_f32(even[i], odd[i]), vzip2q_f32(even[i], odd[i])] }
+        };
+        let [a, b, c, d] = [pairs(0), pairs(1), pairs(2), pairs(3)];
+        ([a[0], a[1], b[0], b[1]], [c[0], c[1], d[0], d[1]])
+    }
 }

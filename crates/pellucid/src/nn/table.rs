@@ -67,6 +67,7 @@ impl LayerTable {
             .with("dropout", layers::dropout)
             .with("flatten", layers::flatten)
             .with("identity", layers::identity)
+            .with("maxpool", layers::max_pool)
             .with("reshape", layers::reshape)
             .with("residual", layers::residual)
     }

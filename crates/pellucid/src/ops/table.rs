@@ -81,6 +81,7 @@ const STANDARD: &[OpEntry] = &[
     OpEntry::of::<Identity>("Identity", identity::cases),
     OpEntry::of::<LeakyRelu>("LeakyRelu", leaky_relu::cases),
     OpEntry::of::<LogSoftmax>("LogSoftmax", log_softmax::cases),
+    OpEntry::of::<MaxPool>("MaxPool", max_pool::cases),
     OpEntry::of::<Mish>("Mish", mish::cases),
     OpEntry::of::<Multiply>("Mul", multiply::cases),
     OpEntry::of::<Prelu>("PRelu", prelu::cases),

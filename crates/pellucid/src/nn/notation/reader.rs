@@ -218,6 +218,15 @@ impl<'a> Reader<'a> {
         self.keyed(key).map(|argument| self.equal_sides(argument, key, least)).transpose()
     }
 
+    /// The value of option `key` as a size of any number of dimensions (`3x3`, or one number for one dimension) of whole
+    /// numbers from `least` on, if it is given.
+    ///
+    /// # Errors
+    /// If the value is something else, or outside of `least` to [`MAX_SIZE`].
+    pub fn option_dimensions(&mut self, key: &'a str, least: usize) -> Result<Option<Vec<usize>>, NotationError> {
+        self.keyed(key).map(|argument| self.whole_numbers(argument, key, least)).transpose()
+    }
+
     /// The networks in parentheses behind the name.
     ///
     /// # Errors
