@@ -1,6 +1,6 @@
 """Pellucid's defaults beside scikit-learn's MLP with standard scaling, on the same splits of small tables.
 
-    python bench/tables.py PELLUCID DATA [--seeds N]        # the program; the folder that holds tables/
+    python bench/tables.py PELLUCID DATA [--seeds N] [--first N]        # the program; the folder that holds tables/
 
 Each seed takes a fifth of the rows (classes in proportion) as test file; both are given the other rows, and nothing but
 the target. Prints a Markdown table: mean over the seeds of test accuracy, or of R² for numbers.
@@ -19,6 +19,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("program")
 parser.add_argument("data", type=pathlib.Path)
 parser.add_argument("--seeds", type=int, default=5)
+parser.add_argument("--first", type=int, default=0, help="the first seed")
 arguments = parser.parse_args()
 
 TABLES = [("pima-indians-diabetes", True), ("iris", True), ("wheat-seeds", True), ("banknote_authentication", True), ("housing", False)]
@@ -57,7 +58,7 @@ for name, classes in TABLES:
     with open(arguments.data / "tables" / f"{name}.csv", newline="") as file:
         rows = [row for row in csv.reader(file) if row]
     ours, theirs, seconds = [], [], []
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.first, arguments.first + arguments.seeds):
         stratify = [row[-1] for row in rows] if classes else None
         train, test = train_test_split(rows, test_size=0.2, random_state=seed, stratify=stratify)
         with tempfile.TemporaryDirectory() as folder:
