@@ -118,8 +118,14 @@ fn layers_agree_with_the_reference() {
                     parameters.get_mut(name).expect("a parameter").copy_from_slice(&case.array(name).data);
                 }
                 let mut session = Session::new(graph.clone(), device.clone(), parameters, 1);
-                let options =
-                    PlanOptions { batch: dims[0], outputs: &[y], loss: Some(loss), gradients_of: &[x], keep_all };
+                let options = PlanOptions {
+                    batch: dims[0],
+                    outputs: &[y],
+                    loss: Some(loss),
+                    gradients_of: &[x],
+                    keep_all,
+                    ..Default::default()
+                };
                 let plan = session.plan(&options).expect("a plan");
                 session.input_mut(plan, x).copy_from_slice(&case.array("x").data);
                 session.input_mut(plan, dy).copy_from_slice(&case.array("dy").data);

@@ -60,7 +60,7 @@ impl Bench {
         let mut session = Session::new(self.graph.clone(), device.clone(), Parameters::zeros(&self.graph), 1);
         let batch = case.array("prediction").dims[0] * times;
         let (outputs, gradients_of) = (&[self.loss][..], &[self.prediction][..]);
-        let options = PlanOptions { batch, outputs, loss: Some(self.loss), gradients_of, keep_all: false };
+        let options = PlanOptions { batch, outputs, loss: Some(self.loss), gradients_of, ..Default::default() };
         let plan = session.plan(&options).expect("a plan");
         session.input_mut(plan, self.prediction).copy_from_slice(&case.array("prediction").data.repeat(times));
         session.input_mut(plan, self.target).copy_from_slice(&case.array("target").data.repeat(times));

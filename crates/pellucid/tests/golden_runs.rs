@@ -97,8 +97,13 @@ fn train(case: &Case, problem: &Problem, device: &Arc<Device>) -> (Vec<f32>, Par
     let mut optimizer = Optimizer::new(&config, parameters.segments(), &Groups::default()).expect("an optimiser");
     let mut session = Session::new(problem.graph.clone(), device.clone(), parameters, 1);
     let batch = batches[0].0.dims[0];
-    let options =
-        PlanOptions { batch, outputs: &[problem.loss], loss: Some(problem.loss), gradients_of: &[], keep_all: false };
+    let options = PlanOptions {
+        batch,
+        outputs: &[problem.loss],
+        loss: Some(problem.loss),
+        gradients_of: &[],
+        ..Default::default()
+    };
     let plan = session.plan(&options).expect("a plan");
     let mut losses = Vec::new();
     for step in 0..count("steps") {

@@ -24,6 +24,8 @@ pub struct PlanOptions<'a> {
     pub gradients_of: &'a [ValueId],
     /// Keep every value and every gradient until the end, fuse nothing: to look inside.
     pub keep_all: bool,
+    /// Inputs have no place in the arena and are read where the caller has them (`Session::forward_on`); for inference.
+    pub lent_inputs: bool,
 }
 
 /// What cannot be planned.
@@ -56,6 +58,8 @@ pub(super) enum Place {
     Parameter(Range<usize>),
     Gradient(Range<usize>),
     Arena(Range<usize>),
+    /// The input with this number, which the caller of the pass lends.
+    Lent(usize),
 }
 
 /// A position in the table of places.
@@ -302,7 +306,12 @@ impl<'a> Planner<'a> {
     }
 
     fn plan_forward(&mut self) {
-        for input in &self.graph.inputs {
+        for (number, input) in self.graph.inputs.iter().enumerate() {
+            if self.may_be_lent(input.value) {
+                let slot = self.new_slot(Storage::Fixed(Place::Lent(number)));
+                self.give(input.value, slot);
+                continue;
+            }
             let slot = self.arena_slot(self.elements(input.value));
             // Inputs stay whole, so that a further step on the same rows needs no second filling.
             self.touch(slot, END);
@@ -332,6 +341,22 @@ impl<'a> Planner<'a> {
         if self.options.keep_all {
             (0..self.storages.len()).for_each(|slot| self.touch(slot, END));
         }
+    }
+
+    /// What can be looked at after the pass must not be lent, and an output may be a view of the input.
+    fn may_be_lent(&self, input: ValueId) -> bool {
+        let viewed = |mut value: ValueId| {
+            while let Source::Node(node) = self.graph.value(value).source {
+                let node = &self.graph.nodes[node];
+                if !node.op.is_view(self.training) {
+                    break;
+                }
+                value = node.inputs[0];
+            }
+            value
+        };
+        let kept = self.training || self.options.keep_all;
+        self.options.lent_inputs && !kept && self.options.outputs.iter().all(|&output| viewed(output) != input)
     }
 
     fn plan_node(&mut self, index: usize, node: &Node, fused: &mut [bool]) {

@@ -35,6 +35,8 @@ pub(super) struct Circumstances<'a> {
     pub graph: &'a Graph,
     pub device: &'a Device,
     pub parameters: &'a [f32],
+    /// The inputs, where the plan has no place for them.
+    pub lent: &'a [&'a [f32]],
     pub packed: &'a [Option<PackedMatrix>],
     pub seed: u64,
     pub step: u64,
@@ -83,7 +85,7 @@ impl Plan {
             // Filled in place: collecting would move the whole array.
             let mut inputs: ArrayVec<Tensor, MAX_INPUTS> = ArrayVec::new();
             for operand in &step.inputs {
-                inputs.push(self.tensor(operand, with.parameters, &mut loans));
+                inputs.push(self.tensor(operand, with, &mut loans));
             }
             let nodes = &with.graph.nodes;
             let chain = Chain { nodes, chain: &step.epilogue };
@@ -129,20 +131,20 @@ impl Plan {
                 let scratch = self.write_arena(*scratch, &mut loans);
                 let mut tensors: ArrayVec<Tensor, MAX_INPUTS> = ArrayVec::new();
                 for operand in inputs {
-                    tensors.push(self.tensor(operand, with.parameters, &mut loans));
+                    tensors.push(self.tensor(operand, with, &mut loans));
                 }
                 let pass = Backward {
                     inputs: &tensors,
-                    output: self.tensor(output, with.parameters, &mut loans),
-                    saved: self.read(*saved, with.parameters, &mut loans),
-                    dy: dy.map_or(&[], |slot| self.read(slot, with.parameters, &mut loans)),
+                    output: self.tensor(output, with, &mut loans),
+                    saved: self.read(*saved, with, &mut loans),
+                    dy: dy.map_or(&[], |slot| self.read(slot, with, &mut loans)),
                     dx: &mut targets,
                     scratch,
                 };
                 with.graph.nodes[*node].op.backward(&with.run(self, *node), pass);
             }
             BackwardStep::Add { from, to } => {
-                let source = self.read(*from, with.parameters, &mut loans);
+                let source = self.read(*from, with, &mut loans);
                 let target = match &self.places[*to] {
                     Place::Gradient(range) => gradient_loans.write(range.clone()),
                     _ => self.write_arena(*to, &mut loans),
@@ -150,7 +152,7 @@ impl Plan {
                 kernels::binary::add_assign(with.device, target, source);
             }
             BackwardStep::Copy { from, to } => {
-                let source = self.read(*from, with.parameters, &mut loans);
+                let source = self.read(*from, with, &mut loans);
                 if let Place::Gradient(range) = &self.places[*to] {
                     gradient_loans.write(range.clone()).copy_from_slice(source);
                 }
@@ -158,16 +160,17 @@ impl Plan {
         }
     }
 
-    fn tensor<'a>(&self, operand: &'a Operand, parameters: &'a [f32], loans: &mut Loans<'a>) -> Tensor<'a> {
-        let data = operand.slot.map_or(&[][..], |slot| self.read(slot, parameters, loans));
+    fn tensor<'a>(&self, operand: &'a Operand, with: Circumstances<'a>, loans: &mut Loans<'a>) -> Tensor<'a> {
+        let data = operand.slot.map_or(&[][..], |slot| self.read(slot, with, loans));
         Tensor { dims: &operand.dims, data }
     }
 
     #[inline]
-    fn read<'a>(&self, slot: Slot, parameters: &'a [f32], loans: &mut Loans<'a>) -> &'a [f32] {
+    fn read<'a>(&self, slot: Slot, with: Circumstances<'a>, loans: &mut Loans<'a>) -> &'a [f32] {
         match &self.places[slot] {
             Place::Arena(range) => loans.read(range.clone()),
-            Place::Parameter(range) => &parameters[range.clone()],
+            Place::Parameter(range) => &with.parameters[range.clone()],
+            Place::Lent(number) => with.lent[*number],
             Place::Gradient(_) => unreachable!("gradients of parameters are only written by a plan"),
         }
     }

@@ -132,14 +132,35 @@ impl Session {
         self.forward_observed(plan, step, |_| ());
     }
 
+    /// [`Session::forward`] on these inputs, in the order of [`Graph::inputs`], read where they lie if the plan was made
+    /// with [`PlanOptions::lent_inputs`] and copied if not. Panics when a length is wrong.
+    #[inline]
+    pub fn forward_on(&mut self, plan_id: PlanId, inputs: &[&[f32]]) {
+        let plan = &self.plans[plan_id.0];
+        assert_eq!(inputs.len(), self.graph.inputs().len(), "all inputs of the graph");
+        for (input, data) in self.graph.inputs().iter().zip(inputs) {
+            let elements = self.graph.shape(input.value).checked_elements(plan.batch);
+            assert_eq!(Some(data.len()), elements, "values of input '{}' for {} rows", input.name, plan.batch);
+            if let Some(Place::Arena(range)) = plan.values[input.value.index()].map(|slot| &plan.places[slot]) {
+                self.arena.as_mut_slice()[range.clone()].copy_from_slice(data);
+            }
+        }
+        self.run_forward(plan_id, 0, inputs, |_| ());
+    }
+
     /// [`Session::forward`], with a look at every pass.
     #[inline]
     pub fn forward_observed(&mut self, plan: PlanId, step: u64, observe: impl FnMut(Event)) {
+        self.run_forward(plan, step, &[], observe);
+    }
+
+    #[inline]
+    fn run_forward(&mut self, plan: PlanId, step: u64, lent: &[&[f32]], observe: impl FnMut(Event)) {
         let plan = &self.plans[plan.0];
         let packed = if plan.training { &[][..] } else { &self.packed };
         let parameters = self.parameters.values();
-        let with =
-            Circumstances { graph: &self.graph, device: &self.device, parameters, packed, seed: self.seed, step };
+        let (graph, device) = (&self.graph, &self.device);
+        let with = Circumstances { graph, device, parameters, lent, packed, seed: self.seed, step };
         plan.run_forward(with, &mut self.arena, observe);
     }
 
@@ -155,7 +176,7 @@ impl Session {
         let plan = &self.plans[plan.0];
         let parameters = self.parameters.values();
         let (graph, device) = (&self.graph, &self.device);
-        let with = Circumstances { graph, device, parameters, packed: &[], seed: self.seed, step };
+        let with = Circumstances { graph, device, parameters, lent: &[], packed: &[], seed: self.seed, step };
         plan.run_backward(with, &mut self.arena, &mut self.gradients, observe);
     }
 
@@ -180,6 +201,7 @@ impl Session {
             Place::Arena(range) => &self.arena.as_slice()[range.clone()],
             Place::Parameter(range) => &self.parameters.values()[range.clone()],
             Place::Gradient(range) => &self.gradients.as_slice()[range.clone()],
+            Place::Lent(_) => panic!("a lent input is the caller's"),
         }
     }
 }

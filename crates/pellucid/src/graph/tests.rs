@@ -157,7 +157,14 @@ fn step(graph: &Graph, loss: ValueId, batch: usize, keep_all: bool, threads: usi
     let inputs: Vec<ValueId> = graph.inputs().iter().map(|input| input.value).collect();
     let mut session = Session::new(Arc::new(graph.clone()), device.clone(), parameters, 0);
     let outputs = graph.outputs().to_vec();
-    let options = PlanOptions { batch, outputs: &outputs, loss: Some(loss), gradients_of: &inputs, keep_all };
+    let options = PlanOptions {
+        batch,
+        outputs: &outputs,
+        loss: Some(loss),
+        gradients_of: &inputs,
+        keep_all,
+        ..Default::default()
+    };
     let plan = session.plan(&options).expect("a plan");
     let mut results = Vec::new();
     for round in 0..2 {

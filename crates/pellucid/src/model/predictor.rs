@@ -1,7 +1,9 @@
 //! Inference: a network with packed parameters, fed with rows of numbers.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use kernels::buffer::Buffer;
 use kernels::device::Device;
 
 use crate::graph::{Graph, Parameters, PlanError, PlanId, PlanOptions, Session, ValueId};
@@ -9,19 +11,17 @@ use crate::graph::{Graph, Parameters, PlanError, PlanId, PlanOptions, Session, V
 /// Batch sizes that are planned for. A part of the rows takes the smallest that holds it.
 const BATCHES: [usize; 3] = [1, 16, 256];
 
-/// Values of a task that copies: some microseconds.
-const COPIED_AT_A_TIME: usize = 1 << 15;
-
 /// Computes a network's outputs, row by row or many rows at a time. The outputs of a row are the same bits either way.
 #[derive(Debug)]
 pub struct Predictor {
     session: Session,
-    input: ValueId,
     output: ValueId,
     input_width: usize,
     output_width: usize,
     /// One for each of [`BATCHES`].
     plans: [PlanId; BATCHES.len()],
+    /// Rows that are fewer than a plan takes, or that have to be made: as many as the largest plan takes.
+    rows: Buffer,
 }
 
 impl Predictor {
@@ -38,11 +38,13 @@ impl Predictor {
         let (input_width, output_width) = (width(input), width(output));
         let mut session = Session::new(graph, device, parameters, 0);
         let outputs = [output];
-        let mut plan = |batch| session.plan(&PlanOptions { batch, outputs: &outputs, ..Default::default() });
+        let mut plan =
+            |batch| session.plan(&PlanOptions { batch, outputs: &outputs, lent_inputs: true, ..Default::default() });
         let [one, some, many] = BATCHES;
         let plans = [plan(one)?, plan(some)?, plan(many)?];
         session.pack();
-        Ok(Predictor { session, input, output, input_width, output_width, plans })
+        let rows = Buffer::new(many * input_width);
+        Ok(Predictor { session, output, input_width, output_width, plans, rows })
     }
 
     /// Numbers in a row of inputs.
@@ -59,34 +61,34 @@ impl Predictor {
     #[inline]
     pub fn predict_row(&mut self, row: &[f32]) -> &[f32] {
         let plan = self.plans[0];
-        self.session.input_mut(plan, self.input).copy_from_slice(row);
-        self.session.forward(plan, 0);
+        self.session.forward_on(plan, &[row]);
         self.session.value(plan, self.output)
     }
 
     /// The outputs [rows, output width] of `inputs` [rows, input width]. Panics when the lengths do not fit.
     pub fn predict(&mut self, inputs: &[f32], outputs: &mut [f32]) {
-        let rows = inputs.len() / self.input_width.max(1);
-        assert_eq!(inputs.len(), rows * self.input_width, "whole rows of {}", self.input_width);
         let width = self.input_width;
-        let device = self.session.device().clone();
-        // On all threads: for a wide input and a small network copying is a good part of the work.
-        let fill = |rows: std::ops::Range<usize>, batch: &mut [f32]| {
-            let inputs = &inputs[rows.start * width..rows.end * width];
-            device.chunks_mut(COPIED_AT_A_TIME, batch, |start, part| {
-                part.copy_from_slice(&inputs[start..start + part.len()]);
-            });
+        let rows = inputs.len() / width.max(1);
+        assert_eq!(inputs.len(), rows * width, "whole rows of {width}");
+        assert_eq!(outputs.len(), rows * self.output_width, "room for {rows} rows of {}", self.output_width);
+        // Whole batches are read where they are.
+        let many = BATCHES[BATCHES.len() - 1];
+        let whole = rows / many * many;
+        let plan = self.plans[BATCHES.len() - 1];
+        for first in (0..whole).step_by(many) {
+            self.session.forward_on(plan, &[&inputs[first * width..(first + many) * width]]);
+            let values = self.session.value(plan, self.output);
+            outputs[first * self.output_width..][..values.len()].copy_from_slice(values);
+        }
+        let (inputs, outputs) = (&inputs[whole * width..], &mut outputs[whole * self.output_width..]);
+        let fill = |rows: Range<usize>, batch: &mut [f32]| {
+            batch.copy_from_slice(&inputs[rows.start * width..rows.end * width]);
         };
-        self.predict_with(rows, fill, outputs);
+        self.predict_with(rows - whole, fill, outputs);
     }
 
     /// The outputs of `rows` rows, of which `fill(range, inputs)` gives those in `range`.
-    pub fn predict_with(
-        &mut self,
-        rows: usize,
-        mut fill: impl FnMut(std::ops::Range<usize>, &mut [f32]),
-        outputs: &mut [f32],
-    ) {
+    pub fn predict_with(&mut self, rows: usize, mut fill: impl FnMut(Range<usize>, &mut [f32]), outputs: &mut [f32]) {
         assert_eq!(outputs.len(), rows * self.output_width, "room for {rows} rows of {}", self.output_width);
         let mut outputs = outputs;
         let mut first = 0;
@@ -95,17 +97,47 @@ impl Predictor {
             let choice = BATCHES.iter().position(|batch| *batch >= left).unwrap_or(BATCHES.len() - 1);
             let plan = self.plans[choice];
             let count = BATCHES[choice].min(left);
-            let inputs = self.session.input_mut(plan, self.input);
-            let (inputs, rest) = inputs.split_at_mut(count * self.input_width);
-            fill(first..first + count, inputs);
+            let inputs = &mut self.rows[..BATCHES[choice] * self.input_width];
+            let (filled, rest) = inputs.split_at_mut(count * self.input_width);
+            fill(first..first + count, filled);
             // Rows beyond the end are computed too, and thrown away: values of no meaning must not be slow subnormals.
             rest.fill(0.0);
-            self.session.forward(plan, 0);
+            self.session.forward_on(plan, &[inputs]);
             let values = &self.session.value(plan, self.output)[..count * self.output_width];
             let (now, later) = outputs.split_at_mut(values.len());
             now.copy_from_slice(values);
             outputs = later;
             first += count;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernels::simd::Isa;
+
+    use super::*;
+    use crate::nn;
+
+    #[test]
+    fn a_row_has_the_same_outputs_alone_in_a_batch_and_made_on_the_way() {
+        // `flatten` alone gives its input, which is never lent then.
+        for network in ["dense 7 relu -> dense 3", "relu -> dense 3", "flatten", "dropout 0.5"] {
+            let graph = Arc::new(nn::network(network, &[5], None).expect("a network"));
+            let device = Arc::new(Device::new(Isa::best(), 2));
+            let parameters = Parameters::initialise(&graph, &device, 1);
+            let mut predictor = Predictor::new(graph, parameters, device).expect("a small network");
+            let rows = 2 * 256 + 19;
+            let inputs: Vec<f32> = (0..rows * 5).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect();
+            let alone: Vec<f32> = inputs.chunks(5).flat_map(|row| predictor.predict_row(row).to_vec()).collect();
+            let (mut batches, mut made) = (vec![0.0; alone.len()], vec![0.0; alone.len()]);
+            predictor.predict(&inputs, &mut batches);
+            let fill = |rows: Range<usize>, batch: &mut [f32]| {
+                batch.copy_from_slice(&inputs[rows.start * 5..rows.end * 5]);
+            };
+            predictor.predict_with(rows, fill, &mut made);
+            assert!(alone == batches && alone == made, "{network}");
+            assert!(alone.iter().any(|x| *x != 0.0), "{network}");
         }
     }
 }
