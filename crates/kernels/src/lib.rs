@@ -11,6 +11,7 @@ pub mod epilogue;
 pub mod gather;
 pub mod gemm;
 pub mod math;
+pub mod normalise;
 pub mod pairwise;
 pub mod pool;
 pub mod pooling;

@@ -3,12 +3,18 @@
 //! A plane is one channel of one sample, so planes do not touch each other and are what is split between threads. Rows
 //! and signals in one dimension are planes of height 1.
 
+mod average;
+mod greatest;
 mod max;
 mod max_pairs;
+mod regions;
 #[cfg(test)]
 mod tests;
 
+pub use average::{average_pool, average_pool_backward};
+pub use greatest::{adaptive_max_pool, adaptive_max_pool_backward};
 pub use max::{max_pool, max_pool_backward};
+pub use regions::Regions;
 
 use crate::simd::{LANES, Simd};
 

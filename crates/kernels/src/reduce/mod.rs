@@ -91,7 +91,7 @@ impl<const N: usize, T: Term<N>> Kernel for Sum<'_, N, T> {
 
 /// The sums of the lanes, block after block.
 #[inline(always)]
-fn sum_lanes<const N: usize, S: Simd, T: Term<N>>(s: S, term: T, inputs: [&[f32]; N]) -> S::Float {
+pub(crate) fn sum_lanes<const N: usize, S: Simd, T: Term<N>>(s: S, term: T, inputs: [&[f32]; N]) -> S::Float {
     let len = inputs[0].len();
     if len <= BLOCK {
         return block_sum(s, term, inputs);
@@ -101,6 +101,12 @@ fn sum_lanes<const N: usize, S: Simd, T: Term<N>>(s: S, term: T, inputs: [&[f32]
         sum = s.add(sum, block_sum(s, term, part(inputs, start, len.min(start + BLOCK))));
     }
     sum
+}
+
+/// Σ x on the calling thread.
+#[inline(always)]
+pub(crate) fn sum_here<S: Simd>(s: S, x: &[f32]) -> f32 {
+    s.reduce_add(sum_lanes(s, Itself, [x]))
 }
 
 #[inline(always)]
