@@ -9,9 +9,9 @@ use kernels::device::Device;
 use kernels::simd::Isa;
 use pellucid::graph::{GraphBuilder, Initialise, Parameters, PlanOptions, Role, Session, ValueId};
 use pellucid::ops::{
-    Backward, Celu, Dense, Elu, Forward, Gelu, GeluTanh, Glu, HardSigmoid, HardSwish, LeakyRelu, LogSoftmax, MaxPool,
-    Mish, Op, Prelu, Reads, Relu, Relu6, Run, Selu, ShapeError, Sigmoid, Silu, Sizes, Softmax, Softplus, Softsign,
-    Tanh,
+    AdaptiveAveragePool, AveragePool, Backward, Celu, Dense, Elu, Forward, Gelu, GeluTanh, GlobalAveragePool, Glu,
+    HardSigmoid, HardSwish, LeakyRelu, LogSoftmax, MaxPool, Mish, Op, Prelu, Reads, Relu, Relu6, Run, Selu, ShapeError,
+    Sigmoid, Silu, Sizes, Softmax, Softplus, Softsign, Tanh,
 };
 use pellucid::tensor::Shape;
 
@@ -26,9 +26,6 @@ const LATER: &[(&str, &str)] = &[
     ("conv1d_transpose", "convolution is a later stage"),
     ("conv2d", "convolution is a later stage"),
     ("conv2d_transpose", "convolution is a later stage"),
-    ("avg_pool2d", "pooling is a later stage"),
-    ("adaptive_avg_pool2d", "pooling is a later stage"),
-    ("global_avg_pool2d", "pooling is a later stage"),
     ("rnn", "recurrent layers are a later stage"),
     ("lstm", "recurrent layers are a later stage"),
     ("gru", "recurrent layers are a later stage"),
@@ -71,6 +68,9 @@ fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueI
         "prelu" => Arc::new(Prelu),
         "max_pool1d" => Arc::new(max_pool(case, 1)),
         "max_pool2d" => Arc::new(max_pool(case, 2)),
+        "avg_pool2d" => Arc::new(average_pool(case)),
+        "adaptive_avg_pool2d" => Arc::new(AdaptiveAveragePool { output: sizes(case, "output") }),
+        "global_avg_pool2d" => Arc::new(GlobalAveragePool),
         _ => return None,
     };
     Some(graph.add_shared(op, &inputs).unwrap_or_else(|error| panic!("{}: {error}", case.name)))
@@ -88,6 +88,21 @@ fn max_pool(case: &Case, axes: usize) -> MaxPool {
         ceil_mode: *case.setting("ceil_mode") == true,
         ..MaxPool::new(&each_axis(case, "kernel", axes))
     }
+}
+
+fn average_pool(case: &Case) -> AveragePool {
+    AveragePool {
+        stride: each_axis(case, "stride", 2),
+        padding: each_axis(case, "padding", 2),
+        count_include_pad: *case.setting("count_include_pad") != false,
+        ..AveragePool::new(&each_axis(case, "kernel", 2))
+    }
+}
+
+/// A setting that is a list of sizes.
+fn sizes(case: &Case, name: &str) -> Vec<usize> {
+    let list = case.setting(name).as_array().unwrap_or_else(|| panic!("{}: '{name}' is no list", case.name));
+    list.iter().map(|size| size.as_u64().expect("a size") as usize).collect()
 }
 
 #[test]

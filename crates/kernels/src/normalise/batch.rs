@@ -247,7 +247,7 @@ impl<F: Copy> Totals<F> {
     }
 
     #[inline(always)]
-    fn add<S: Simd<Float = F>>(&self, s: S, a: F, b: F, count: usize) {
+    fn add<S: Simd<Float = F>>(&mut self, s: S, a: F, b: F, count: usize) {
         self.lanes = [s.add(self.lanes[0], a), s.add(self.lanes[1], b)];
         self.count += count;
         if self.count >= BLOCK {
@@ -256,7 +256,7 @@ impl<F: Copy> Totals<F> {
     }
 
     #[inline(always)]
-    fn pass_on<S: Simd<Float = F>>(&self, s: S) {
+    fn pass_on<S: Simd<Float = F>>(&mut self, s: S) {
         for i in 0..2 {
             self.sums[i] += f64::from(s.reduce_add(self.lanes[i]));
             self.lanes[i] = s.splat(0.0);
@@ -265,7 +265,7 @@ impl<F: Copy> Totals<F> {
     }
 
     #[inline(always)]
-    fn finish<S: Simd<Float = F>>(self, s: S) -> (f64, f64) {
+    fn finish<S: Simd<Float = F>>(mut self, s: S) -> (f64, f64) {
         self.pass_on(s);
         (self.sums[0], self.sums[1])
     }

@@ -16,7 +16,7 @@ pub enum Regions {
     Adaptive {
         /// Size of the input planes.
         input: [usize; 2],
-        /// Size of the output planes, at most that of the input.
+        /// Size of the output planes.
         output: [usize; 2],
     },
 }

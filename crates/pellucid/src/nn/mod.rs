@@ -12,7 +12,9 @@ mod table;
 
 pub use init::{Fans, Init, InitError};
 pub use layer::Layer;
-pub use layers::{ActivationWord, Concat, Dense, MaxPool, Prelu, Repeat, Residual};
+pub use layers::{
+    ActivationWord, AdaptivePool, AveragePool, Concat, Dense, GlobalPool, MaxPool, PoolKind, Prelu, Repeat, Residual,
+};
 pub use loss::{Link, Loss, LossError, LossLayer, OutputMismatch};
 pub use network::{BuiltNetwork, NetworkError, NetworkOptions, build};
 pub use sequential::{INPUT, Sequential};

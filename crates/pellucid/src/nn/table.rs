@@ -62,10 +62,15 @@ impl LayerTable {
             table = table.with_activation(known.word, &defaults, |numbers| Ok((known.layer)(numbers)));
         }
         table
+            .with("adaptive-avgpool", layers::adaptive_average)
+            .with("adaptive-maxpool", layers::adaptive_max)
+            .with("avgpool", layers::average_pool)
             .with("concat", layers::concat)
             .with("dense", layers::dense)
             .with("dropout", layers::dropout)
             .with("flatten", layers::flatten)
+            .with("global-avgpool", layers::global_average)
+            .with("global-maxpool", layers::global_max)
             .with("identity", layers::identity)
             .with("maxpool", layers::max_pool)
             .with("reshape", layers::reshape)

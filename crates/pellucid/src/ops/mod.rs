@@ -1,7 +1,10 @@
 //! One op = one file: formula, shape rule, forward, backward, what backward needs, its cases.
 
 mod activation;
+mod adaptive_average_pool;
+mod adaptive_max_pool;
 mod add;
+mod average_pool;
 mod broadcast;
 mod celu;
 pub mod check;
@@ -15,6 +18,8 @@ mod flatten;
 mod gate;
 mod gelu;
 mod gelu_tanh;
+mod global_average_pool;
+mod global_max_pool;
 mod glu;
 mod hard_sigmoid;
 mod hard_swish;
@@ -27,6 +32,7 @@ mod mean;
 mod mish;
 mod multiply;
 mod op;
+mod parts;
 #[cfg(test)]
 mod points;
 mod prelu;
@@ -47,7 +53,10 @@ mod view;
 mod window;
 
 pub use activation::{Activation, activation_cases, attributes_of};
+pub use adaptive_average_pool::AdaptiveAveragePool;
+pub use adaptive_max_pool::AdaptiveMaxPool;
 pub use add::Add;
+pub use average_pool::AveragePool;
 pub use celu::Celu;
 pub use concatenate::Concatenate;
 pub use dense::Dense;
@@ -57,6 +66,8 @@ pub use exp::Exp;
 pub use flatten::Flatten;
 pub use gelu::Gelu;
 pub use gelu_tanh::GeluTanh;
+pub use global_average_pool::GlobalAveragePool;
+pub use global_max_pool::GlobalMaxPool;
 pub use glu::Glu;
 pub use hard_sigmoid::HardSigmoid;
 pub use hard_swish::HardSwish;

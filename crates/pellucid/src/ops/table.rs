@@ -65,7 +65,10 @@ fn from_fields<T: Op + DeserializeOwned + 'static>(attributes: &Attributes) -> R
 
 /// One line an op.
 const STANDARD: &[OpEntry] = &[
+    OpEntry::of::<AdaptiveAveragePool>("AdaptiveAveragePool", adaptive_average_pool::cases),
+    OpEntry::of::<AdaptiveMaxPool>("AdaptiveMaxPool", adaptive_max_pool::cases),
     OpEntry::of::<Add>("Add", add::cases),
+    OpEntry::of::<AveragePool>("AveragePool", average_pool::cases),
     OpEntry::of::<Celu>("Celu", celu::cases),
     OpEntry::of::<Concatenate>("Concat", concatenate::cases),
     OpEntry::of::<Dropout>("Dropout", dropout::cases),
@@ -75,6 +78,8 @@ const STANDARD: &[OpEntry] = &[
     OpEntry::of::<Gelu>("Gelu", gelu::cases),
     OpEntry::of::<GeluTanh>("GeluTanh", gelu_tanh::cases),
     OpEntry::of::<Dense>("Gemm", dense::cases),
+    OpEntry::of::<GlobalAveragePool>("GlobalAveragePool", global_average_pool::cases),
+    OpEntry::of::<GlobalMaxPool>("GlobalMaxPool", global_max_pool::cases),
     OpEntry::of::<Glu>("Glu", glu::cases),
     OpEntry::of::<HardSigmoid>("HardSigmoid", hard_sigmoid::cases),
     OpEntry::of::<HardSwish>("HardSwish", hard_swish::cases),

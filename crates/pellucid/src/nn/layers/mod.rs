@@ -1,6 +1,8 @@
 //! One layer = one file: what it adds to a graph, and how it is written in the notation.
 
 mod activation;
+mod adaptive_pool;
+mod average_pool;
 mod concat;
 mod dense;
 mod dropout;
@@ -15,6 +17,8 @@ mod residual;
 mod written;
 
 pub use activation::ActivationWord;
+pub use adaptive_pool::{AdaptivePool, GlobalPool, PoolKind};
+pub use average_pool::AveragePool;
 pub use concat::Concat;
 pub use dense::Dense;
 pub use max_pool::MaxPool;
@@ -23,6 +27,8 @@ pub use repeat::Repeat;
 pub use residual::Residual;
 
 pub(super) use activation::{ACTIVATIONS, digits};
+pub(super) use adaptive_pool::{adaptive_average, adaptive_max, global_average, global_max};
+pub(super) use average_pool::average_pool;
 pub(super) use concat::concat;
 pub(super) use dense::dense;
 pub(super) use dropout::dropout;

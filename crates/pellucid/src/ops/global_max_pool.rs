@@ -1,0 +1,72 @@
+//! Global max pooling: the greatest value of each channel.
+//!
+//! Shapes: x [batch, channels, length] or [batch, channels, height, width] → y [batch, channels, 1] or [batch, channels, 1, 1].
+//! ∂L/∂x = dy at the greatest value, the first of equal ones. A NaN gives NaN.
+
+use kernels::pooling::{adaptive_max_pool, adaptive_max_pool_backward};
+
+use super::check::{Bound, Case, Input, Sample};
+use super::{Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, parts};
+use crate::tensor::Shape;
+
+/// The greatest value of each channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct GlobalMaxPool;
+
+impl Op for GlobalMaxPool {
+    fn name(&self) -> &'static str {
+        "GlobalMaxPool"
+    }
+
+    fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        parts::global_shape(inputs)
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::NOTHING
+    }
+
+    fn memory(&self, at: Sizes, training: bool) -> Memory {
+        // The place of the greatest value within its plane.
+        Memory { saved: if training { at.output_elements() } else { 0 }, ..Memory::default() }
+    }
+
+    fn flops(&self, at: Sizes) -> u64 {
+        parts::flops(at)
+    }
+
+    fn forward(&self, run: &Run, pass: Forward) {
+        let x = pass.inputs[0];
+        adaptive_max_pool(run.device, &parts::regions(x.dims, pass.dims), x.data, pass.output, pass.saved);
+    }
+
+    fn backward(&self, run: &Run, pass: Backward) {
+        let regions = parts::regions(pass.inputs[0].dims, pass.output.dims);
+        if let Some(dx) = &mut pass.dx[0] {
+            adaptive_max_pool_backward(run.device, &regions, pass.saved, pass.dy, dx);
+        }
+    }
+}
+
+/// What the checks run on.
+pub(super) fn cases() -> Vec<Case> {
+    let gradient =
+        Bound::relative(2.0, "a sum over the parts that hold a value, of up to four terms").and_absolute(2.0);
+    let of = |sample: &[usize]| {
+        let reference = |at: &Sample| {
+            parts::each_part(&at.inputs[0], &at.dims[0], at.output_dims, |part| {
+                part.iter().copied().fold(f64::MIN, f64::max)
+            })
+        };
+        Case::new(GlobalMaxPool, [Input::batched(sample)], reference)
+            .named(format!("{sample:?}"))
+            .within(Bound::EXACT, gradient)
+            .refuses(
+                [Shape::batched(&[4])],
+                "shape of the input: expected [batch, channels, height, width], got [batch, 4]",
+            )
+            .refuses([Shape::batched(sample), Shape::batched(sample)], "takes 1 inputs, got 2")
+            .refuses([Shape::batched(sample).with_last(0)], "shape of the input: expected [batch, channels,")
+    };
+    vec![of(&[3, 1, 1]), of(&[2, 7, 7]), of(&[5, 28, 27]), of(&[3, 4, 50]), of(&[2, 9]), of(&[3, 70])]
+}
