@@ -9,18 +9,14 @@ use kernels::device::Device;
 use kernels::simd::Isa;
 use pellucid::graph::{GraphBuilder, Initialise, Parameters, PlanOptions, Role, Session, ValueId};
 use pellucid::ops::{
-    AdaptiveAveragePool, AveragePool, Backward, Celu, Dense, Elu, Forward, Gelu, GeluTanh, GlobalAveragePool, Glu,
-    HardSigmoid, HardSwish, LeakyRelu, LogSoftmax, MaxPool, Mish, Op, Prelu, Reads, Relu, Relu6, Run, Selu, ShapeError,
-    Sigmoid, Silu, Sizes, Softmax, Softplus, Softsign, Tanh,
+    AdaptiveAveragePool, AveragePool, Backward, BatchNorm, Celu, Dense, Elu, Forward, Gelu, GeluTanh,
+    GlobalAveragePool, Glu, GroupNorm, HardSigmoid, HardSwish, LayerNorm, LeakyRelu, LogSoftmax, MaxPool, Mish, Op,
+    Prelu, Reads, Relu, Relu6, RmsNorm, Run, Selu, ShapeError, Sigmoid, Silu, Sizes, Softmax, Softplus, Softsign, Tanh,
 };
 use pellucid::tensor::Shape;
 
 /// Layers that are not built yet, and why.
 const LATER: &[(&str, &str)] = &[
-    ("batch_norm", "normalisation is a later stage"),
-    ("layer_norm", "normalisation is a later stage"),
-    ("rms_norm", "normalisation is a later stage"),
-    ("group_norm", "normalisation is a later stage"),
     ("embedding", "sequences are a later stage"),
     ("conv1d", "convolution is a later stage"),
     ("conv1d_transpose", "convolution is a later stage"),
@@ -31,6 +27,11 @@ const LATER: &[(&str, &str)] = &[
     ("gru", "recurrent layers are a later stage"),
     ("multi_head_attention", "attention is a later stage"),
 ];
+
+/// The buffers of the case that a layer has here: PyTorch's counter of batches is not one of them.
+fn statistics<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a str> {
+    case.texts("buffers").into_iter().filter(|name| *name != "num_batches_tracked")
+}
 
 /// Adds the layer of the case; `None` when it is not known.
 fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueId> {
@@ -43,6 +44,10 @@ fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueI
         };
         let shape = Shape::fixed(&case.array(name).dims);
         inputs.push(graph.parameter(name, shape, role, Arc::new(GivenLater)).expect("a new name"));
+    }
+    for name in statistics(case) {
+        let shape = Shape::fixed(&case.array(&format!("{name}.before")).dims);
+        inputs.push(graph.parameter(name, shape, Role::Statistic, Arc::new(GivenLater)).expect("a new name"));
     }
     let op: Arc<dyn Op> = match case.text("layer") {
         "dense" => Arc::new(Dense),
@@ -66,6 +71,14 @@ fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueI
         "log_softmax" if case.setting("axis") == -1 => Arc::new(LogSoftmax),
         "glu" if case.setting("axis") == -1 => Arc::new(Glu),
         "prelu" => Arc::new(Prelu),
+        "batch_norm" => Arc::new(BatchNorm {
+            eps: case.number("eps"),
+            momentum: case.number("momentum"),
+            fixed: *case.field("training") == false,
+        }),
+        "layer_norm" => Arc::new(LayerNorm { eps: case.number("eps") }),
+        "rms_norm" => Arc::new(RmsNorm { eps: case.number("eps") }),
+        "group_norm" => Arc::new(GroupNorm { groups: case.number("groups") as usize, eps: case.number("eps") }),
         "max_pool1d" => Arc::new(max_pool(case, 1)),
         "max_pool2d" => Arc::new(max_pool(case, 2)),
         "avg_pool2d" => Arc::new(average_pool(case)),
@@ -132,6 +145,10 @@ fn layers_agree_with_the_reference() {
                 for name in case.texts("params") {
                     parameters.get_mut(name).expect("a parameter").copy_from_slice(&case.array(name).data);
                 }
+                for name in statistics(&case) {
+                    let before = case.array(&format!("{name}.before")).data;
+                    parameters.get_mut(name).expect("a parameter").copy_from_slice(&before);
+                }
                 let mut session = Session::new(graph.clone(), device.clone(), parameters, 1);
                 let options = PlanOptions {
                     batch: dims[0],
@@ -146,6 +163,9 @@ fn layers_agree_with_the_reference() {
                 session.input_mut(plan, dy).copy_from_slice(&case.array("dy").data);
                 session.forward(plan, 0);
                 session.backward(plan, 0);
+                for name in statistics(&case) {
+                    case.assert_array(&format!("{name}.after"), session.parameters().get(name).expect("a parameter"));
+                }
                 case.assert_array("y", session.value(plan, y));
                 case.assert_array("dx", session.gradient(plan, x).expect("a gradient"));
                 for (name, parameter) in case.texts("params").iter().zip(graph.parameters()) {

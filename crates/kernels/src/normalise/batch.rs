@@ -49,9 +49,9 @@ pub enum Statistics<'a> {
 
 impl BatchNorm<'_> {
     fn check(&self, len: usize) {
-        let BatchNorm { batch, channels, span, weight, bias, .. } = self;
+        let BatchNorm { batch, channels, span, weight, .. } = self;
         assert_eq!(batch * channels * span, len, "{batch} samples of {channels} channels of {span}");
-        assert!(weight.len() == *channels && bias.len() == *channels, "weight and bias for each channel");
+        assert_eq!(weight.len(), *channels, "a weight for each channel");
     }
 
     /// Channels of a task.
@@ -91,6 +91,7 @@ pub fn batch_norm(
     epilogue: Option<&dyn InPlace>,
 ) {
     norm.check(y.len());
+    assert_eq!(norm.bias.len(), norm.channels, "a bias for each channel");
     assert!(x.is_empty() || x.len() == y.len(), "input and output of one length");
     if y.is_empty() {
         return;
@@ -118,7 +119,7 @@ pub fn batch_norm(
 }
 
 /// The gradients of [`batch_norm`]: `sums` [2, channels] takes those of weight and bias, and `dx`, unless it is empty, that
-/// of x. Where `dy` is empty, `dx` holds it. `mean` and `variance` are those of the forward pass, which were `of_batch` or
+/// of x; the bias is not looked at. Where `dy` is empty, `dx` holds it. `mean` and `variance` are those of the forward pass, which were `of_batch` or
 /// given.
 ///
 /// Panics when the sizes do not fit.

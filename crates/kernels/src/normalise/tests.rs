@@ -211,7 +211,7 @@ fn equal_values_have_no_variance_and_nan_stays_in_its_channel() {
 }
 
 #[test]
-#[should_panic(expected = "weight and bias for each channel")]
+#[should_panic(expected = "a weight for each channel")]
 fn sizes_that_do_not_fit_are_refused() {
     let norm = BatchNorm { batch: 1, channels: 2, span: 2, eps: 0.0, weight: &[1.0], bias: &[0.0; 2] };
     let statistics = Statistics::Given { mean: &[0.0; 2], variance: &[0.0; 2] };

@@ -161,7 +161,7 @@ impl GraphBuilder {
         }
     }
 
-    /// Values to be learnt, called `name` within the scope. The shape has no batch.
+    /// Values to be learnt, called `name` within the scope. The shape has no batch. A [`Role::Statistic`] is frozen.
     pub fn parameter(
         &mut self,
         name: &str,
@@ -174,7 +174,7 @@ impl GraphBuilder {
             return Err(self.error(BuildProblem::NameTaken { name }));
         }
         let value = self.value(shape, Source::Parameter(self.graph.parameters.len()));
-        self.graph.parameters.push(Parameter { name, value, init, role, frozen: false });
+        self.graph.parameters.push(Parameter { name, value, init, role, frozen: role == Role::Statistic });
         Ok(value)
     }
 

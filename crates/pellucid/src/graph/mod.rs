@@ -5,6 +5,7 @@
 //! [`Session`] runs plans.
 
 mod build;
+mod fold;
 mod layout;
 mod parameters;
 mod plan;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use build::{BuildError, BuildProblem, GraphBuilder};
+pub use fold::fold_channels;
 pub use parameters::{Initialise, Parameters, Role, Segment};
 pub use plan::{NodeCost, Plan, PlanError, PlanOptions};
 pub use run::Event;
@@ -155,11 +157,11 @@ impl Graph {
         GraphBuilder::from(self)
     }
 
-    /// Freezes (or thaws) the parameters that `choose` picks by name; returns how many were picked.
+    /// Freezes (or thaws) the parameters that `choose` picks by name; returns how many were picked. Statistics stay frozen.
     pub fn freeze(&mut self, frozen: bool, choose: impl Fn(&str) -> bool) -> usize {
         let mut picked = 0;
         for parameter in self.parameters.iter_mut().filter(|parameter| choose(&parameter.name)) {
-            parameter.frozen = frozen;
+            parameter.frozen = frozen || parameter.role == Role::Statistic;
             picked += 1;
         }
         picked

@@ -31,6 +31,9 @@ pub enum Role {
     Bias,
     /// Scale or shift of a normalisation, or the slope of an activation.
     Scale,
+    /// What an op notes during training and reads at inference (running mean and variance): always frozen, so that no
+    /// optimiser touches it, but saved, restored and summed up with the other parameters.
+    Statistic,
 }
 
 /// One parameter's part of the slab.

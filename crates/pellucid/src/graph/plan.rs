@@ -83,6 +83,8 @@ pub(super) struct ForwardStep {
     pub scratch: Slot,
     /// Nodes whose functions are applied to the output.
     pub epilogue: Vec<usize>,
+    /// Inputs of the node that it changes after the pass (in training), and where these parameters lie.
+    pub states: Vec<(usize, Range<usize>)>,
 }
 
 /// A pass on the way back.
@@ -166,6 +168,11 @@ impl Plan {
     /// Has a backward pass.
     pub fn is_training(&self) -> bool {
         self.training
+    }
+
+    /// A forward pass changes parameters: statistics of a training plan.
+    pub fn changes_parameters(&self) -> bool {
+        self.forward.iter().any(|step| !step.states.is_empty())
     }
 
     /// Bytes of the arena that this plan needs.
@@ -384,7 +391,17 @@ impl<'a> Planner<'a> {
         for step in std::iter::once(index).chain(epilogue.iter().copied()) {
             self.costs.push(self.cost(step));
         }
-        self.forward.push(ForwardStep { node: index, inputs, dims, output, saved, scratch, epilogue });
+        let states = if self.training { self.states(node) } else { Vec::new() };
+        self.forward.push(ForwardStep { node: index, inputs, dims, output, saved, scratch, epilogue, states });
+    }
+
+    /// Parameters that the node changes itself.
+    fn states(&self, node: &Node) -> Vec<(usize, Range<usize>)> {
+        let place = |&index: &usize| match self.graph.value(node.inputs[index]).source {
+            Source::Parameter(parameter) => Some((index, self.parameters.segments()[parameter].range.clone())),
+            _ => None,
+        };
+        node.op.state().iter().filter_map(place).collect()
     }
 
     /// The chain of element-wise functions that can be applied to the output of `node` at once: the value at its end,

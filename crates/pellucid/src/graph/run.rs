@@ -63,9 +63,22 @@ impl InPlace for Chain<'_> {
 }
 
 impl Plan {
-    pub(super) fn run_forward(&self, with: Circumstances, arena: &mut Arena, mut observe: impl FnMut(Event)) {
+    /// `parameters` are written only where a node notes statistics.
+    pub(super) fn run_forward(
+        &self,
+        with: Circumstances,
+        parameters: &mut [f32],
+        arena: &mut Arena,
+        mut observe: impl FnMut(Event),
+    ) {
         for step in &self.forward {
-            self.forward_step(step, with, arena, &mut observe);
+            self.forward_step(step, Circumstances { parameters, ..with }, arena, &mut observe);
+            for (index, range) in &step.states {
+                let mut loans = arena.lend();
+                let saved = self.read(step.saved, with, &mut loans);
+                let op = &with.graph.nodes[step.node].op;
+                op.update_state(*index, &step.inputs[0].dims, saved, &mut parameters[range.clone()]);
+            }
         }
     }
 

@@ -126,7 +126,8 @@ impl Session {
         }
     }
 
-    /// Computes outputs and loss from the inputs. `step` is what random numbers depend on.
+    /// Computes outputs and loss from the inputs. `step` is what random numbers depend on. With a training plan, what ops
+    /// note about the batch (running statistics) is changed.
     #[inline]
     pub fn forward(&mut self, plan: PlanId, step: u64) {
         self.forward_observed(plan, step, |_| ());
@@ -157,11 +158,13 @@ impl Session {
     #[inline]
     fn run_forward(&mut self, plan: PlanId, step: u64, lent: &[&[f32]], observe: impl FnMut(Event)) {
         let plan = &self.plans[plan.0];
+        if plan.changes_parameters() {
+            self.packed.clear();
+        }
         let packed = if plan.training { &[][..] } else { &self.packed };
-        let parameters = self.parameters.values();
         let (graph, device) = (&self.graph, &self.device);
-        let with = Circumstances { graph, device, parameters, lent, packed, seed: self.seed, step };
-        plan.run_forward(with, &mut self.arena, observe);
+        let with = Circumstances { graph, device, parameters: &[], lent, packed, seed: self.seed, step };
+        plan.run_forward(with, self.parameters.values_mut(), &mut self.arena, observe);
     }
 
     /// Computes all wanted gradients; after [`Session::forward`] of the same plan and step, with nothing in between.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kernels::buffer::Buffer;
 use kernels::device::Device;
 
-use crate::graph::{Graph, Parameters, PlanError, PlanId, PlanOptions, Session, ValueId};
+use crate::graph::{Graph, Parameters, PlanError, PlanId, PlanOptions, Session, ValueId, fold_channels};
 
 /// Batch sizes that are planned for. A part of the rows takes the smallest that holds it.
 const BATCHES: [usize; 3] = [1, 16, 256];
@@ -25,7 +25,8 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// A predictor for a graph with one input and one output.
+    /// A predictor for a graph with one input and one output. Batch normalisation is folded into the weights before it,
+    /// so outputs may differ in their last digits from those of the graph as it is.
     ///
     /// # Errors
     /// When the network is too large.
@@ -33,6 +34,10 @@ impl Predictor {
     /// # Panics
     /// When the graph has no input or no output, or these do not begin with the batch.
     pub fn new(graph: Arc<Graph>, parameters: Parameters, device: Arc<Device>) -> Result<Predictor, PlanError> {
+        let (graph, parameters) = match fold_channels(&graph, &parameters) {
+            Some((graph, parameters)) => (Arc::new(graph), parameters),
+            None => (graph, parameters),
+        };
         let (input, output) = (graph.inputs()[0].value, graph.outputs()[0]);
         let width = |value| graph.shape(value).sample().expect("rows of a batch").iter().product();
         let (input_width, output_width) = (width(input), width(output));

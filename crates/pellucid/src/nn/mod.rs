@@ -13,7 +13,8 @@ mod table;
 pub use init::{Fans, Init, InitError};
 pub use layer::Layer;
 pub use layers::{
-    ActivationWord, AdaptivePool, AveragePool, Concat, Dense, GlobalPool, MaxPool, PoolKind, Prelu, Repeat, Residual,
+    ActivationWord, AdaptivePool, AveragePool, BatchNorm, Concat, Dense, GlobalPool, GroupNorm, LayerNorm, MaxPool,
+    PoolKind, Prelu, Repeat, Residual, RmsNorm,
 };
 pub use loss::{Link, Loss, LossError, LossLayer, OutputMismatch};
 pub use network::{BuiltNetwork, NetworkError, NetworkOptions, build};

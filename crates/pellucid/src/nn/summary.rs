@@ -1,6 +1,6 @@
 //! What a network costs before anything runs: values, parameters, operations and memory, layer by layer.
 
-use crate::graph::{Graph, Parameters, Plan, PlanError, PlanOptions, Source, ValueId};
+use crate::graph::{Graph, Parameters, Plan, PlanError, PlanOptions, Role, Source, ValueId};
 use crate::tensor::Shape;
 
 /// What the summary is for.
@@ -29,7 +29,7 @@ pub struct Summary {
     pub inputs: Vec<(String, Shape)>,
     /// The layers in the order in which they run.
     pub rows: Vec<SummaryRow>,
-    /// Number of parameters.
+    /// Number of parameters, running statistics left out.
     pub parameters: usize,
     /// Those that are trained.
     pub trainable: usize,
@@ -75,14 +75,14 @@ impl Summary {
             flops[cost.node] = cost.flops;
         }
         let slab = size_of_val(parameters.values());
-        let trained = parameters.segments().iter().filter(|segment| !segment.frozen);
+        let learnt = || parameters.segments().iter().filter(|segment| segment.role != Role::Statistic);
         let input = |input: &crate::graph::Input| (input.name.clone(), graph.shape(input.value).clone());
         Ok(Summary {
             batch: options.batch,
             inputs: graph.inputs().iter().map(input).collect(),
             rows: rows(graph, options.batch, &flops),
-            parameters: parameters.count(),
-            trainable: trained.map(|segment| segment.range.len()).sum(),
+            parameters: learnt().map(|segment| segment.range.len()).sum(),
+            trainable: learnt().filter(|segment| !segment.frozen).map(|segment| segment.range.len()).sum(),
             parameter_bytes: slab,
             optimizer_bytes: options.optimizer_slabs * slab,
             arena_bytes: plan.arena_bytes(),
@@ -99,6 +99,7 @@ fn rows(graph: &Graph, batch: usize, flops: &[u64]) -> Vec<SummaryRow> {
         for &input in &node.inputs {
             if let Source::Parameter(index) = graph.value(input).source
                 && !std::mem::replace(&mut counted[index], true)
+                && graph.parameters()[index].role != Role::Statistic
             {
                 own += elements(graph.shape(input), 1);
             }

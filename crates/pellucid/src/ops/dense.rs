@@ -77,6 +77,10 @@ impl Op for Dense {
             .then(|| PackedMatrix::new(device, inner, out, Matrix::row_major(weight.data, inner).transposed()))
     }
 
+    fn folds_channels(&self, output: &Shape) -> bool {
+        output.rank() == 2
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let [x, weight] = [pass.inputs[0], pass.inputs[1]];
         let bias = pass.inputs.get(2).map(|bias| bias.data);

@@ -56,6 +56,10 @@ impl Op for Dropout {
         true
     }
 
+    fn is_random(&self) -> bool {
+        self.rate > 0.0
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let x = pass.inputs[0].data;
         if self.is_view(run.training) {

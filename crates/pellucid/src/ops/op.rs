@@ -80,11 +80,51 @@ pub trait Op: Debug + Send + Sync {
         None
     }
 
+    /// Inputs that the op itself changes after the forward pass of a training step: parameters that are not trained, such
+    /// as running statistics.
+    fn state(&self) -> &'static [usize] {
+        &[]
+    }
+
+    /// Changes the `values` of input `index`, one of [`Op::state`], by what the forward pass of a training step saved; `x` are
+    /// the sizes of input 0.
+    fn update_state(&self, index: usize, x: &[usize], saved: &[f32], values: &mut [f32]) {
+        let _ = (index, x, saved, values);
+    }
+
+    /// The op takes random numbers in training: the same inputs give another output at the next step.
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    /// At inference the op does no more than to multiply each channel (axis 1) by a factor and to add a shift, which depend
+    /// on parameters alone: these. `inputs` has data where an input is a parameter.
+    fn channel_affine(&self, inputs: &[Tensor]) -> Option<ChannelAffine> {
+        let _ = inputs;
+        None
+    }
+
+    /// Axis 1 of an output of this shape are channels, for each of which input 1 (along its first axis) has the factors, and
+    /// input 2, if there is one, a summand: what [`Op::channel_affine`] of an op behind it gives can be folded into them.
+    fn folds_channels(&self, output: &Shape) -> bool {
+        let _ = output;
+        false
+    }
+
     /// Computes the output from the inputs.
     fn forward(&self, run: &Run, pass: Forward);
 
     /// Computes the gradient of each input that is asked for (vector-Jacobian product), overwriting what is there.
     fn backward(&self, run: &Run, pass: Backward);
+}
+
+/// A factor and a shift for each channel.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChannelAffine {
+    /// What each channel is multiplied by.
+    pub scale: Vec<f32>,
+    /// What is added to it then.
+    pub shift: Vec<f32>,
 }
 
 /// Sizes of inputs and output, batch included.
@@ -296,7 +336,7 @@ impl ShapeError {
 
     /// Refuses another number of inputs than `N`.
     pub fn expect_inputs<const N: usize>(inputs: &[Shape]) -> Result<&[Shape; N], ShapeError> {
-        const COUNTS: [&str; 5] = ["0", "1", "2", "3", "4"];
+        const COUNTS: [&str; 6] = ["0", "1", "2", "3", "4", "5"];
         let expected = COUNTS.get(N).copied().unwrap_or("more");
         inputs.try_into().map_err(|_| ShapeError::InputCount { expected, found: inputs.len() })
     }
