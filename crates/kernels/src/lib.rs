@@ -17,6 +17,7 @@ pub mod pool;
 pub mod pooling;
 pub mod random;
 pub mod reduce;
+pub mod resample;
 pub mod simd;
 pub mod softmax;
 #[cfg(test)]

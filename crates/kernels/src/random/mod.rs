@@ -7,10 +7,12 @@
 mod dropout;
 mod normal;
 mod permutation;
+mod planes;
 
 pub use dropout::{dropout, dropout_in_place};
 pub use normal::{normal, truncated_normal};
 pub use permutation::{permutation, shuffle};
+pub use planes::dropout_stretches;
 
 use crate::device::Device;
 use crate::simd::{Kernel, LANES, Simd, dispatch};

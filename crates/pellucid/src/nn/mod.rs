@@ -14,7 +14,7 @@ pub use init::{Fans, Init, InitError};
 pub use layer::Layer;
 pub use layers::{
     ActivationWord, AdaptivePool, AveragePool, BatchNorm, Concat, Dense, GlobalPool, GroupNorm, LayerNorm, MaxPool,
-    PoolKind, Prelu, Repeat, Residual, RmsNorm,
+    Pad, PoolKind, Prelu, Repeat, Residual, RmsNorm, Upsample,
 };
 pub use loss::{Link, Loss, LossError, LossLayer, OutputMismatch};
 pub use network::{BuiltNetwork, NetworkError, NetworkOptions, build};

@@ -147,7 +147,7 @@ mod tests {
         let network = Sequential::new()
             .then(Dense { units: 16, ..Dense::default() })
             .then(Dropout { rate: 0.5 })
-            .then(Residual(inner))
+            .then(Residual::new(inner))
             .then(Dense { units: 3, bias: false, ..Dense::default() });
         let mut graph = network.graph(&[8]).expect("sizes that fit");
         graph.freeze(true, |name| name == "0.bias");

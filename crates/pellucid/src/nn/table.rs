@@ -76,9 +76,13 @@ impl LayerTable {
             .with("identity", layers::identity)
             .with("layernorm", layers::layer_norm)
             .with("maxpool", layers::max_pool)
+            .with("pad", layers::pad)
             .with("reshape", layers::reshape)
             .with("rmsnorm", layers::rms_norm)
             .with("residual", layers::residual)
+            .with("spatial-dropout", layers::spatial_dropout)
+            .with("stochastic-depth", layers::stochastic_depth)
+            .with("upsample", layers::upsample)
     }
 
     /// With one more layer, in the place of a former one of the same word. `read` takes the arguments that it knows; what it

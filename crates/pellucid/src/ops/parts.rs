@@ -4,7 +4,7 @@
 
 use kernels::pooling::Regions;
 
-use super::window::expect_planes;
+use super::window::{batched, expect_planes};
 use super::{ShapeError, Sizes};
 use crate::tensor::Shape;
 
@@ -20,7 +20,7 @@ pub(super) fn output_shape(output: &[usize], inputs: &[Shape]) -> Result<Shape, 
         return Err(ShapeError::size("values of a channel", "at most 16777216", x));
     }
     sample[1..].copy_from_slice(output);
-    Ok(Shape::new(std::iter::once(crate::tensor::Dim::Batch).chain(sample.into_iter().map(crate::tensor::Dim::Fixed)))?)
+    batched(&sample)
 }
 
 /// The shape of the output of one place for each channel of x [batch, channels, length] or [batch, channels, height, width].

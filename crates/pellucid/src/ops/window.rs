@@ -7,7 +7,7 @@
 use kernels::pooling::Windows;
 
 use super::ShapeError;
-use crate::tensor::Shape;
+use crate::tensor::{Dim, Dims, Shape};
 
 /// Sizes that a setting can have: positions within a window stay exact in f32.
 const LARGEST: usize = 1 << 24;
@@ -40,7 +40,7 @@ impl Window<'_> {
             }
             *size = self.output_size(axis, *size);
         }
-        Ok(Shape::batched(&sample))
+        batched(&sample)
     }
 
     /// The windows for an input of sizes `x` (channels and batch included) that [`Window::output_shape`] took.
@@ -101,12 +101,18 @@ impl Window<'_> {
     }
 }
 
+/// The batch, followed by `sizes`, which may be too many or too large.
+pub(super) fn batched(sizes: &[usize]) -> Result<Shape, ShapeError> {
+    let axes = sizes.iter().map(|&size| Dim::Fixed(size));
+    Ok(Shape::new([Dim::Batch].into_iter().chain(axes))?)
+}
+
 fn wrong(name: &'static str, expected: &str, found: &[usize]) -> ShapeError {
     ShapeError::Setting { name, expected: expected.to_string(), found: format!("{found:?}") }
 }
 
 /// The sizes after the batch of [batch, channels, …] with `axes` further axes; refuses any other shape, and empty axes.
-pub(super) fn expect_planes(x: &Shape, axes: usize) -> Result<crate::tensor::Dims, ShapeError> {
+pub(super) fn expect_planes(x: &Shape, axes: usize) -> Result<Dims, ShapeError> {
     let expected = if axes == 1 { "[batch, channels, length]" } else { "[batch, channels, height, width]" };
     let sample = x.sample().filter(|sample| sample.len() == axes + 1 && sample.iter().all(|&size| size > 0));
     sample.ok_or_else(|| ShapeError::size("shape of the input", expected, x))

@@ -13,8 +13,10 @@ mod normalisation;
 mod pool;
 mod prelu;
 mod repeat;
+mod resample;
 mod reshape;
 mod residual;
+mod stretches;
 mod written;
 
 pub use activation::ActivationWord;
@@ -26,6 +28,7 @@ pub use max_pool::MaxPool;
 pub use normalisation::{BatchNorm, GroupNorm, LayerNorm, RmsNorm};
 pub use prelu::Prelu;
 pub use repeat::Repeat;
+pub use resample::{Pad, Upsample};
 pub use residual::Residual;
 
 pub(super) use activation::{ACTIVATIONS, digits};
@@ -38,6 +41,8 @@ pub(super) use flatten::flatten;
 pub(super) use identity::identity;
 pub(super) use max_pool::max_pool;
 pub(super) use normalisation::{batch_norm, group_norm, layer_norm, rms_norm};
+pub(super) use resample::{pad, upsample};
 pub(super) use reshape::reshape;
 pub(super) use residual::residual;
+pub(super) use stretches::{spatial_dropout, stochastic_depth};
 pub(super) use written::Written;

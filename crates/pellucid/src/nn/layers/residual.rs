@@ -5,24 +5,43 @@ use crate::nn::notation::{Item, NotationError, Reader};
 use crate::nn::{Layer, Lowering, Sequential};
 use crate::ops::Add;
 
-/// y = x + f(x), where f gives the shape of x: He, Zhang, Ren and Sun, "Deep residual learning for image recognition", CVPR
-/// 2016. Notation: `residual(dense 64 relu -> dense 64)`, with an activation of the sum behind it if there is one.
+/// y = g(x) + f(x), where g, the shortcut, is x itself unless there is a projection for another shape: He, Zhang, Ren and
+/// Sun, "Deep residual learning for image recognition", CVPR 2016.
+///
+/// Notation: `residual(dense 64 relu -> dense 64)`, and with a projection as a second branch
+/// `residual(dense 32 relu -> dense 32, dense 32)`, with an activation of the sum behind it if there is one. Parameters of the
+/// projection are called `shortcut.…` within the layer.
 #[derive(Clone, Debug, Default)]
-pub struct Residual(
+pub struct Residual {
     /// f
-    pub Sequential,
-);
+    pub branch: Sequential,
+    /// g; x itself by default.
+    pub shortcut: Option<Sequential>,
+}
+
+impl Residual {
+    /// A block whose branch gives the shape that it is given.
+    pub fn new(branch: Sequential) -> Residual {
+        Residual { branch, shortcut: None }
+    }
+}
 
 impl Layer for Residual {
     fn build(&self, builder: &mut GraphBuilder, x: ValueId) -> Result<ValueId, BuildError> {
-        let branch = self.0.build(builder, x)?;
-        let (before, after) = (builder.shape(x).clone(), builder.shape(branch).clone());
+        let branch = self.branch.build(builder, x)?;
+        let straight = match &self.shortcut {
+            Some(shortcut) => builder.scoped("shortcut", |builder| shortcut.build(builder, x))?,
+            None => x,
+        };
+        let (before, after) = (builder.shape(straight).clone(), builder.shape(branch).clone());
         if before == after {
-            return builder.add(Add, &[x, branch]);
+            return builder.add(Add, &[straight, branch]);
         }
-        let message = format!("x + f(x) needs two equal shapes, but x is {before} and f(x) is {after}");
+        let name = if self.shortcut.is_some() { "g(x)" } else { "x" };
+        let message = format!("{name} + f(x) needs two equal shapes, but {name} is {before} and f(x) is {after}");
         let error = builder.error(BuildProblem::Layer(message));
         Err(match (before.rank() == after.rank(), before.last()) {
+            _ if self.shortcut.is_some() => error.suggest("let both branches end in the same shape"),
             (true, Some(units)) if before.with_last(1) == after.with_last(1) => {
                 error.suggest(format!("end the branch with 'dense {units}'"))
             }
@@ -31,7 +50,11 @@ impl Layer for Residual {
     }
 
     fn to_notation(&self) -> Option<Item> {
-        Some(Item::new("residual").branch(self.0.to_notation()?))
+        let item = Item::new("residual").branch(self.branch.to_notation()?);
+        Some(match &self.shortcut {
+            Some(shortcut) => item.branch(shortcut.to_notation()?),
+            None => item,
+        })
     }
 
     fn takes_activation(&self) -> bool {
@@ -39,7 +62,9 @@ impl Layer for Residual {
     }
 }
 
-/// `residual(NETWORK) [ACTIVATION]`
+/// `residual(NETWORK[, PROJECTION]) [ACTIVATION]`
 pub(crate) fn residual<'a>(read: &mut Reader<'a>, context: &Lowering<'a>) -> Result<Residual, NotationError> {
-    Ok(Residual(context.network(&read.branches(1..=1)?[0])?))
+    let branches = read.branches(1..=2)?;
+    let shortcut = branches.get(1).map(|network| context.network(network)).transpose()?;
+    Ok(Residual { branch: context.network(&branches[0])?, shortcut })
 }
