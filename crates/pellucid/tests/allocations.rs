@@ -67,7 +67,14 @@ fn main() {
     for threads in [1, 2, 3] {
         let device = begun_device(threads);
         // The last batch is smaller, so both plans are used.
-        for network in ["dense", "dense 64 relu -> dropout 0.2 -> dense 32 gelu -> dense", "dense 300 tanh -> dense"] {
+        for network in [
+            "dense",
+            "dense 64 relu -> dropout 0.2 -> dense 32 gelu -> dense",
+            "dense 300 tanh -> dense",
+            "dense 40 -> batchnorm relu -> layernorm -> groupnorm 4 -> rmsnorm -> stochastic-depth 0.1 -> dense",
+            "reshape 1x4x5 -> pad 1 reflect -> maxpool 2 -> upsample 2 linear -> batchnorm -> avgpool 2 -> flatten -> dense",
+            "reshape 4x5 -> spatial-dropout 0.2 -> maxpool 3 stride=1 pad=1 -> global-avgpool -> dense",
+        ] {
             for optimizer in ["sgd:momentum=0.9", "adam", "adamw"] {
                 let count = allocations_of_steps(&device, network, optimizer, 1000);
                 assert_eq!(count, 0, "{network}, {optimizer}, {threads} threads");

@@ -39,6 +39,11 @@ fn parameters_are_named_as_in_pytorch() {
         ),
         ("dense 4 prelu nobias -> dropout 0.1 -> flatten -> dense 1 nobias", &["0.weight", "1.weight", "4.weight"]),
         ("relu -> (dense 4 -> (relu -> dense 2 nobias))", &["1.weight", "1.bias", "3.weight"]),
+        (
+            "batchnorm relu -> layernorm -> dense 1 nobias",
+            &["0.weight", "0.bias", "0.running_mean", "0.running_var", "2.weight", "2.bias", "3.weight"],
+        ),
+        ("residual(dense 4 nobias, dense 4 nobias) -> rmsnorm", &["0.0.weight", "0.shortcut.0.weight", "1.weight"]),
     ] {
         assert_eq!(names(&built(line, &[8], None).graph), expected, "for {line}");
     }
@@ -85,6 +90,75 @@ fn layers_print_the_canonical_line() {
     }
 }
 
+/// The same for layers that work on pictures, here of two channels of 6×6.
+#[test]
+fn layers_of_pictures_print_the_canonical_line() {
+    for (line, canonical) in [
+        ("maxpool 2x2 -> flatten -> dense", "maxpool 2 -> flatten -> dense 3"),
+        (
+            "maxpool relu 3 ceil pad=1 stride=2x2 -> global-avgpool -> dense",
+            "maxpool 3 stride=2 pad=1 ceil relu -> global-avgpool -> dense 3",
+        ),
+        (
+            "maxpool 2x3 stride=2x3 -> maxpool 2x1 dilation=2x1 -> flatten -> dense",
+            "maxpool 2x3 -> maxpool 2x1 dilation=2x1 -> flatten -> dense 3",
+        ),
+        (
+            "avgpool 3x3 ceil nopadcount stride=2 pad=1 -> flatten -> dense",
+            "avgpool 3 stride=2 pad=1 nopadcount ceil -> flatten -> dense 3",
+        ),
+        (
+            "adaptive-avgpool 3x2 -> adaptive-maxpool 2x2 -> flatten -> dense",
+            "adaptive-avgpool 3x2 -> adaptive-maxpool 2 -> flatten -> dense 3",
+        ),
+        (
+            "batchnorm -> relu -> batchnorm eps=1e-3 momentum=0.01 fixed -> global-maxpool -> dense",
+            "batchnorm relu -> batchnorm fixed momentum=0.01 eps=0.001 -> global-maxpool -> dense 3",
+        ),
+        (
+            "layernorm eps=1e-5 -> rmsnorm eps=1e-6 -> groupnorm 2 silu -> flatten -> dense",
+            "layernorm -> rmsnorm eps=1e-6 -> groupnorm 2 silu -> flatten -> dense 3",
+        ),
+        (
+            "pad 1x1 -> pad 1x2 reflect -> pad 2 replicate -> pad 1 value=0.5 -> flatten -> dense",
+            "pad 1 -> pad 1x2 reflect -> pad 2 replicate -> pad 1 value=0.5 -> flatten -> dense 3",
+        ),
+        (
+            "upsample 2x2 -> upsample 2x1 linear -> spatial-dropout 0.2 -> flatten -> dense",
+            "upsample 2 -> upsample 2x1 linear -> spatial-dropout 0.2 -> flatten -> dense 3",
+        ),
+        (
+            "residual(identity -> stochastic-depth 0.5, identity) -> relu -> flatten -> dense",
+            "residual(identity -> stochastic-depth 0.5, identity) relu -> flatten -> dense 3",
+        ),
+    ] {
+        let layers = built(line, &[2, 6, 6], Some(3)).layers;
+        let printed = layers.to_notation().expect("every layer has a word");
+        assert_eq!(printed.to_string(), canonical);
+        let again = built(canonical, &[2, 6, 6], Some(3));
+        assert_eq!(again.layers.to_notation().expect("words"), printed);
+    }
+}
+
+#[test]
+fn sizes_of_pictures_are_those_of_the_layers() {
+    for (line, input, output) in [
+        ("maxpool 2", &[3, 28, 28][..], "[batch, 3, 14, 14]"),
+        ("maxpool 2 ceil", &[3, 7, 9], "[batch, 3, 4, 5]"),
+        ("maxpool 3", &[3, 10], "[batch, 3, 3]"),
+        ("avgpool 3 stride=2 pad=1", &[3, 9, 8], "[batch, 3, 5, 4]"),
+        ("adaptive-avgpool 3x2", &[3, 9, 8], "[batch, 3, 3, 2]"),
+        ("global-avgpool", &[3, 9, 8], "[batch, 3]"),
+        ("global-maxpool", &[3, 9], "[batch, 3]"),
+        ("pad 1x2", &[3, 9, 8], "[batch, 3, 11, 12]"),
+        ("upsample 2x3", &[3, 9, 8], "[batch, 3, 18, 24]"),
+        ("batchnorm -> groupnorm 3 -> layernorm -> rmsnorm", &[3, 9, 8], "[batch, 3, 9, 8]"),
+    ] {
+        let graph = built(line, input, None).graph;
+        assert_eq!(graph.shape(graph.outputs()[0]).to_string(), output, "{line}");
+    }
+}
+
 /// What is said of a wrong line, for rows of eight numbers and three classes.
 #[test]
 fn a_wrong_line_is_told_where_and_what_would_be_right() {
@@ -107,6 +181,12 @@ fn a_wrong_line_is_told_where_and_what_would_be_right() {
         "error: 'concat' takes 2 to 16 networks in parentheses, here are 1\n  concat(dense 8) -> dense 3\n  ^^^^^^",
         "error: Concat: shape of an input: expected that of [batch, 2, 4] but for axis 2, got [batch, 4, 2]\n  concat(reshape 2x4, reshape 4x2) -> flatten -> dense 3\n  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n  shape here: [batch, 8]",
         "error: the network ends in [batch, 2, 3], the task needs [batch, 3]\n  reshape 2x4 -> dense 3\n                 ^^^^^^^ put 'flatten ->' before the last layer",
+        "error: 'maxpool' needs [batch, channels, length] or [batch, channels, height, width]\n  maxpool 2 -> dense 3\n  ^^^^^^^^^\n  shape here: [batch, 8]",
+        "error: MaxPool: size of an axis, for a window to fit in: expected 5 or more, got 4\n  reshape 2x4 -> maxpool 5 -> dense 3\n                 ^^^^^^^^^\n  shape here: [batch, 2, 4]",
+        "error: 'maxpool' works along one axis here, but a size has 2 numbers\n  reshape 2x4 -> maxpool 2x2 -> dense 3\n                 ^^^^^^^^^^^\n  shape here: [batch, 2, 4]",
+        "error: GroupNormalization: groups must be a divisor of the 8 channels, but it is 3\n  groupnorm 3 -> dense 3\n  ^^^^^^^^^^^\n  shape here: [batch, 8]",
+        "error: rate of 'stochastic-depth' must be from 0 to 1: the probability of being dropped\n  residual(stochastic-depth 20) -> dense 3\n           ^^^^^^^^^^^^^^^^",
+        "error: g(x) + f(x) needs two equal shapes, but g(x) is [batch, 5] and f(x) is [batch, 4]\n  residual(dense 4, dense 5) -> dense 3\n  ^^^^^^^^^^^^^^^^^^^^^^^^^^ let both branches end in the same shape\n  shape here: [batch, 8]",
         "error: LeakyRelu: negative_slope must be a number of at least 0, but it is -1\n  dense 3 -> leaky_relu -1\n             ^^^^^^^^^^^^^\n  shape here: [batch, 3]",
         "error: 'nobias' leaves nothing that bias_init could start\n  dense 8 nobias bias_init=zeros -> dense 3\n  ^^^^^",
         "error: 'leaky_relu' takes no further number, here is '3'\n  dense 8 -> leaky_relu 0.1 3 -> dense 3\n                            ^",

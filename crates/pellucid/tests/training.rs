@@ -6,8 +6,8 @@ use std::sync::Arc;
 use kernels::device::Device;
 use kernels::simd::Isa;
 use pellucid::data::{Dataset, Features, Task};
-use pellucid::graph::Graph;
-use pellucid::model::CheckpointStore;
+use pellucid::graph::{Graph, PlanOptions, Session};
+use pellucid::model::{CheckpointStore, Predictor};
 use pellucid::nn::{self, Loss};
 use pellucid::optim::OptimizerConfig;
 use pellucid::train::{
@@ -43,6 +43,12 @@ fn options(epochs: usize) -> FitOptions {
 
 fn network() -> Graph {
     nn::network("dense 24 relu -> dropout 0.1 -> dense 16 tanh -> dense", &[2], Some(3)).expect("a network")
+}
+
+/// A network that notes running statistics.
+fn normalised() -> Graph {
+    let text = "dense 24 nobias -> batchnorm relu -> dense 16 -> layernorm tanh -> groupnorm 4 -> batchnorm -> dense";
+    nn::network(text, &[2], Some(3)).expect("a network")
 }
 
 struct Setup {
@@ -97,13 +103,44 @@ fn a_spiral_is_learnt() {
 
 #[test]
 fn threads_and_instruction_sets_change_no_bit() {
-    let reference = bits(&Setup::new(4).run(&mut Silent));
-    for isa in Isa::available() {
-        for threads in [1, 2, 3, 8] {
-            let device = Arc::new(Device::new(isa, threads));
-            let fitted = Setup { device, ..Setup::new(4) }.run(&mut Silent);
-            assert!(bits(&fitted) == reference, "{isa}, {threads} threads");
+    for network in [network(), normalised()] {
+        let setup = |device: Arc<Device>| Setup { device, network: network.clone(), ..Setup::new(4) };
+        let reference = bits(&setup(Arc::new(Device::new(Isa::best(), 2))).run(&mut Silent));
+        for isa in Isa::available() {
+            for threads in [1, 2, 3, 8] {
+                let fitted = setup(Arc::new(Device::new(isa, threads))).run(&mut Silent);
+                assert!(bits(&fitted) == reference, "{isa}, {threads} threads");
+            }
         }
+    }
+}
+
+#[test]
+fn running_statistics_are_noted_but_not_trained() {
+    let mut setup = Setup { network: normalised(), ..Setup::new(30) };
+    setup.options.groups.decoupled_weight_decay = 0.5;
+    let fitted = setup.run(&mut Silent);
+    let get = |name: &str| fitted.parameters.get(name).expect("a parameter");
+    // Of 30 epochs of 7 batches nothing is left of the start, and weight decay would have made them small.
+    assert!(get("1.running_mean").iter().any(|mean| mean.abs() > 0.01));
+    assert!(get("1.running_var").iter().all(|variance| *variance > 0.0 && (variance - 1.0).abs() > 1e-3));
+    // The last one sees values with a variance near 1: those of the group normalisation.
+    let last: f32 = get("7.running_var").iter().sum::<f32>() / 16.0;
+    assert!((0.2..3.0).contains(&last), "{last}");
+    let accuracy = fitted.history.epochs[29].validation.as_ref().and_then(|scores| scores.get("accuracy"));
+    assert!(accuracy > Some(0.8), "validation reads the running statistics: {accuracy:?}");
+    // Prediction with the normalisation folded into the weights is that of the graph.
+    let graph = Arc::new(normalised());
+    let mut predictor =
+        Predictor::new(graph.clone(), fitted.parameters.clone(), setup.device.clone()).expect("a small network");
+    let mut session = Session::new(graph.clone(), setup.device.clone(), fitted.parameters, 0);
+    let (input, output) = (graph.inputs()[0].value, graph.outputs()[0]);
+    let plan = session.plan(&PlanOptions { batch: 1, outputs: &[output], ..Default::default() }).expect("a plan");
+    let row = [0.3, -0.2];
+    session.input_mut(plan, input).copy_from_slice(&row);
+    session.forward(plan, 0);
+    for (folded, plain) in predictor.predict_row(&row).iter().zip(session.value(plan, output)) {
+        assert!((folded - plain).abs() <= 1e-4 * (1.0 + plain.abs()), "{folded} {plain}");
     }
 }
 
@@ -116,7 +153,12 @@ fn another_seed_gives_other_weights() {
 
 #[test]
 fn a_run_that_is_interrupted_anywhere_ends_in_the_same_bits() {
-    let mut setup = Setup::new(6);
+    for network in [network(), normalised()] {
+        interrupt_anywhere(Setup { network, ..Setup::new(6) });
+    }
+}
+
+fn interrupt_anywhere(mut setup: Setup) {
     setup.options.checkpoint_every = Some(3);
     setup.options.restore_best = true;
     setup.options.optimizer = OptimizerConfig::parse("adamw:lr=0.01").expect("an optimiser");
@@ -265,7 +307,12 @@ fn a_checkpoint_of_another_run_is_refused() {
 
 #[test]
 fn a_run_that_gets_no_better_ends_and_keeps_the_best() {
-    let mut setup = Setup::new(200);
+    for network in [network(), normalised()] {
+        stop_early(Setup { network, ..Setup::new(200) });
+    }
+}
+
+fn stop_early(mut setup: Setup) {
     setup.options.early_stopping = Some(EarlyStopping { patience: 5, ..EarlyStopping::default() });
     setup.options.restore_best = true;
     setup.options.optimizer = OptimizerConfig::parse("adam:lr=0.1").expect("an optimiser");

@@ -27,7 +27,8 @@ pub(super) fn spread_over(
     let fitted = lists.iter().map(|sizes| spread(sizes, axes)).collect::<Option<Vec<_>>>();
     fitted.ok_or_else(|| {
         let found = lists.iter().map(|sizes| sizes.len()).find(|&len| len != 1 && len != axes).unwrap_or(0);
-        let message = format!("'{word}' slides over {axes} axes here, but a size has {found} numbers");
+        let along = if axes == 1 { "one axis" } else { "two axes" };
+        let message = format!("'{word}' works along {along} here, but a size has {found} numbers");
         builder.error(BuildProblem::Layer(message))
     })
 }

@@ -240,6 +240,7 @@ impl<'a> Reader<'a> {
         let word = self.item.word();
         let wanted = match (*count.start(), *count.end()) {
             (1, 1) => "one network".to_string(),
+            (1, 2) => "one or two networks".to_string(),
             (least, most) if least == most => format!("{least} networks"),
             (least, usize::MAX) => format!("at least {least} networks"),
             (least, most) => format!("{least} to {most} networks"),
