@@ -1,8 +1,7 @@
 //! The mean of each region.
 
-use super::Regions;
 use super::regions::Span;
-use super::{load_strided, store_at};
+use super::{Regions, Windows, average_pairs, load_strided, max_pairs, store_at};
 use crate::device::Device;
 use crate::reduce::sum_here;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
@@ -17,7 +16,10 @@ pub fn average_pool(device: &Device, regions: &Regions, x: &[f32], y: &mut [f32]
     let (input, output) = (regions.input_len(), regions.output_len());
     device.split_rows(planes, regions.chunk(), (y, output), [], |plane, y, []| {
         let x = &x[plane * input..][..y.len() / output * input];
-        dispatch(device.isa(), Forward { regions, x, y });
+        match of_pairs(regions) {
+            Some(windows) => dispatch(device.isa(), average_pairs::Forward { windows, x, y }),
+            None => dispatch(device.isa(), Forward { regions, x, y }),
+        }
     });
 }
 
@@ -28,8 +30,19 @@ pub fn average_pool_backward(device: &Device, regions: &Regions, dy: &[f32], dx:
     let (input, output) = (regions.input_len(), regions.output_len());
     device.split_rows(planes, regions.chunk(), (dx, input), [], |plane, dx, []| {
         let dy = &dy[plane * output..][..dx.len() / input.max(1) * output];
-        dispatch(device.isa(), Backward { regions, dy, dx });
+        match of_pairs(regions) {
+            Some(windows) => dispatch(device.isa(), average_pairs::Backward { windows, dy, dx }),
+            None => dispatch(device.isa(), Backward { regions, dy, dx }),
+        }
     });
+}
+
+/// The windows, if they are the usual ones, 2×2 side by side.
+fn of_pairs(regions: &Regions) -> Option<&Windows> {
+    match regions {
+        Regions::Windows { windows, .. } => Some(windows).filter(|windows| max_pairs::fits(windows)),
+        Regions::Adaptive { .. } => None,
+    }
 }
 
 struct Forward<'a> {

@@ -1,7 +1,7 @@
 //! The greatest value of windows of 2×2 side by side, the usual ones, in vectors: sixteen windows at a time from two rows.
 //!
-//! Backward, the place of the greatest value that was saved costs less than to find it again: a quarter of the memory
-//! traffic of reading input and output, and the input need not be kept.
+//! The backward pass goes by the places that were saved: a quarter of the input's number of values to read, where finding the
+//! greatest values again would read input and output (five quarters) and keep both until then.
 
 use super::max::greater;
 use super::{Windows, load_from, store_at};
@@ -24,7 +24,7 @@ pub(super) struct Forward<'a> {
 
 /// The values at even and odd places from `start`, for `count` windows.
 #[inline(always)]
-fn pairs<S: Simd>(s: S, x: &[f32], start: usize, count: usize) -> (S::Float, S::Float) {
+pub(super) fn pairs<S: Simd>(s: S, x: &[f32], start: usize, count: usize) -> (S::Float, S::Float) {
     let first = load_from(s, x, start);
     // Half a vector of windows needs one vector only; the other half is not stored.
     let second = if count > LANES / 2 { load_from(s, x, start + LANES) } else { first };

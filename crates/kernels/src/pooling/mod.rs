@@ -4,6 +4,7 @@
 //! and signals in one dimension are planes of height 1.
 
 mod average;
+mod average_pairs;
 mod greatest;
 mod max;
 mod max_pairs;
