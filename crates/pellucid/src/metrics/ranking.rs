@@ -7,9 +7,10 @@ use serde::Serialize;
 /// A point says what happens when every row with at least its `threshold` is called positive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
-    steps: Vec<Step>,
-    /// A score was NaN: no order exists.
-    undefined: bool,
+    /// (score, positive, weight), highest score first.
+    rows: Vec<(f32, bool, f32)>,
+    /// Weight of all negative and all positive rows; `None` without rows, or where a score is NaN: no order exists.
+    totals: Option<(f64, f64)>,
 }
 
 /// Weight of the negative and the positive rows with a score of at least `threshold`.
@@ -35,34 +36,33 @@ impl Ranking {
     /// Ranks rows of (score, positive, weight). n log n; rows of equal score keep their order, so sums have one order.
     pub fn new(rows: impl IntoIterator<Item = (f32, bool, f32)>) -> Ranking {
         let mut rows: Vec<(f32, bool, f32)> = rows.into_iter().collect();
-        let undefined = rows.iter().any(|(score, _, _)| score.is_nan());
         rows.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut steps: Vec<Step> = Vec::new();
-        let (mut negative, mut positive) = (0.0, 0.0);
-        for (score, is_positive, weight) in rows {
-            *(if is_positive { &mut positive } else { &mut negative }) += f64::from(weight);
-            let step = Step { threshold: f64::from(score), negative, positive };
-            match steps.last_mut() {
-                Some(last) if last.threshold == step.threshold => *last = step,
-                _ => steps.push(step),
-            }
+        let mut ranking = Ranking { rows, totals: None };
+        if ranking.rows.iter().all(|(score, _, _)| !score.is_nan()) {
+            ranking.totals = ranking.steps().last().map(|last| (last.negative, last.positive));
         }
-        Ranking { steps, undefined }
+        ranking
     }
 
-    /// Weight of all negative and all positive rows; `None` if there is no ranking to speak of.
-    fn totals(&self) -> Option<(f64, f64)> {
-        self.steps.last().filter(|_| !self.undefined).map(|last| (last.negative, last.positive))
+    /// The thresholds from the highest on. Not kept: there may be as many as rows, and they take twice the memory.
+    fn steps(&self) -> impl Iterator<Item = Step> {
+        let (mut negative, mut positive) = (0.0, 0.0);
+        self.rows.chunk_by(|a, b| a.0 == b.0).map(move |tied| {
+            for &(_, is_positive, weight) in tied {
+                *(if is_positive { &mut positive } else { &mut negative }) += f64::from(weight);
+            }
+            Step { threshold: f64::from(tied[0].0), negative, positive }
+        })
     }
 
     /// Area under the ROC curve: the probability that a positive row has a higher score than a negative one, ties counted
     /// half. NaN if there are no positive or no negative rows, or a score is NaN.
     pub fn roc_auc(&self) -> f64 {
-        let Some((negatives, positives)) = self.totals().filter(|(n, p)| *n > 0.0 && *p > 0.0) else {
+        let Some((negatives, positives)) = self.totals.filter(|(n, p)| *n > 0.0 && *p > 0.0) else {
             return f64::NAN;
         };
         let (mut area, mut negative, mut positive) = (0.0, 0.0, 0.0);
-        for step in &self.steps {
+        for step in self.steps() {
             area += (step.negative - negative) * (step.positive + positive) / 2.0;
             (negative, positive) = (step.negative, step.positive);
         }
@@ -72,9 +72,9 @@ impl Ranking {
     /// Sum over the thresholds of precision × gain in recall, without interpolation. NaN if there are no positive rows,
     /// or a score is NaN.
     pub fn average_precision(&self) -> f64 {
-        let Some((_, positives)) = self.totals().filter(|(_, p)| *p > 0.0) else { return f64::NAN };
+        let Some((_, positives)) = self.totals.filter(|(_, p)| *p > 0.0) else { return f64::NAN };
         let (mut sum, mut positive) = (0.0, 0.0);
-        for step in &self.steps {
+        for step in self.steps() {
             if step.positive > positive {
                 sum += (step.positive - positive) * step.positive / (step.positive + step.negative);
                 positive = step.positive;
@@ -86,11 +86,11 @@ impl Ranking {
     /// The curve from (0, 0) to (1, 1) without the points on straight pieces; if more than `most` (at least 2) remain,
     /// an even choice of them with both ends. Empty where [`Ranking::roc_auc`] is NaN.
     pub fn roc_curve(&self, most: usize) -> Vec<RocPoint> {
-        let Some((negatives, positives)) = self.totals().filter(|(n, p)| *n > 0.0 && *p > 0.0) else {
+        let Some((negatives, positives)) = self.totals.filter(|(n, p)| *n > 0.0 && *p > 0.0) else {
             return Vec::new();
         };
         let mut corners = vec![Step { threshold: f64::INFINITY, negative: 0.0, positive: 0.0 }];
-        for step in &self.steps {
+        for step in self.steps() {
             if let [.., before, last] = corners.as_slice() {
                 let straight = (last.negative - before.negative) * (step.positive - last.positive)
                     == (step.negative - last.negative) * (last.positive - before.positive);
@@ -98,7 +98,7 @@ impl Ranking {
                     corners.pop();
                 }
             }
-            corners.push(*step);
+            corners.push(step);
         }
         let most = most.max(2).min(corners.len());
         let chosen = (0..most).map(|point| corners[point * (corners.len() - 1) / (most - 1)]);
