@@ -6,6 +6,7 @@
 pub mod arena;
 pub mod binary;
 pub mod buffer;
+pub mod conv;
 pub mod device;
 pub mod epilogue;
 pub mod gather;

@@ -28,6 +28,11 @@ impl PackedMatrix {
         PackedMatrix { k, n, panels }
     }
 
+    /// The panels: sixteen columns each, over all rows.
+    pub(crate) fn panels(&self) -> &[f32] {
+        &self.panels
+    }
+
     /// Rows of the matrix.
     pub fn k(&self) -> usize {
         self.k

@@ -1,0 +1,467 @@
+//! Forward and input gradient as one computation: target = source correlated with weights, over one or several phases
+//! (see [`Axis`]).
+//!
+//! A *unit* of work is an image, a group, a band of target rows and a part of the target channels. It copies the band of
+//! the source with its padding ([`Planes`]), then goes through phases, tiles of channels, grid rows and tiles of places.
+//! Which unit is computed where and when changes no bit: every target value is one chain (see [`super::tile`]).
+
+use super::axis::{Axis, Taps};
+use super::planes::Planes;
+use super::slots::{MAX_SLOTS, Slots};
+use super::tile::{self, MAX_ROWS, MAX_VECTORS, Operands, Target, TileBuffer, channels_in_lanes, places_in_lanes};
+use super::weights;
+use crate::device::{Device, Shared};
+use crate::epilogue::InPlace;
+use crate::simd::{Isa, Kernel, LANES, Simd, dispatch};
+
+/// Multiply-adds below which a second thread does not pay: some ten microseconds.
+const SERIAL: usize = 1 << 20;
+/// Multiply-adds that a task should have at least.
+const TASK: usize = 1 << 18;
+/// Tasks that the work is cut into where the size allows.
+const TASKS: usize = 8;
+/// Values of a band, unless one row has more: a part of the second cache.
+const BAND: usize = 1 << 16;
+/// What a vector of places costs that has been transposed, in multiply-adds of a vector.
+const TRANSPOSED_STORE: usize = 10;
+/// What it costs to store a vector as it is.
+const STORE: usize = 2;
+/// Values that an epilogue gets in one call where channels follow each other without a gap.
+const EPILOGUE_VALUES: usize = 1024;
+
+/// Distances in the weights of groups, target channels and source channels; a kernel's values lie row after row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WeightLayout {
+    pub group: usize,
+    pub target: usize,
+    pub source: usize,
+}
+
+/// target [batch, groups·target_channels, height.target, width.target] from
+/// source [batch, groups·source_channels, height.source, width.source].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Correlation {
+    pub batch: usize,
+    pub groups: usize,
+    pub source_channels: usize,
+    pub target_channels: usize,
+    pub height: Axis,
+    pub width: Axis,
+    pub weight: WeightLayout,
+}
+
+/// One phase of both axes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Phase {
+    pub height: Taps,
+    pub width: Taps,
+    /// First target row and column.
+    pub row: usize,
+    pub column: usize,
+    /// Products in a sum.
+    pub depth: usize,
+}
+
+impl Correlation {
+    /// All phases, heights outermost.
+    pub fn phases(&self) -> impl Iterator<Item = Phase> + use<> {
+        let (height, width, channels) = (self.height, self.width, self.source_channels);
+        (0..height.phases()).flat_map(move |row| {
+            (0..width.phases()).map(move |column| {
+                let (height, width) = (height.taps(row), width.taps(column));
+                Phase { height, width, row, column, depth: channels * height.count * width.count }
+            })
+        })
+    }
+
+    fn depths(&self) -> usize {
+        self.phases().map(|phase| phase.depth).sum()
+    }
+
+    /// Multiply-adds of one image and group.
+    fn multiply_adds(&self) -> usize {
+        let places = |phase: &Phase| phase.height.grid * phase.width.grid;
+        self.phases().map(|phase| phase.depth * places(&phase)).sum::<usize>() * self.target_channels
+    }
+
+    fn panels(&self) -> usize {
+        self.groups * self.depths() * self.target_channels.next_multiple_of(LANES)
+    }
+}
+
+/// How the work is cut, and in which way tiles lie: a function of the sizes alone.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    channels_in_lanes: bool,
+    in_place: bool,
+    planes: Planes,
+    /// Target rows of a band, a multiple of the spread; bands of an image.
+    band: usize,
+    bands: usize,
+    /// Target channels of a part, a multiple of the lanes; parts.
+    part: usize,
+    parts: usize,
+    units: usize,
+    units_of_a_task: usize,
+    depths: usize,
+    panels: usize,
+}
+
+impl Plan {
+    fn new(of: &Correlation) -> Plan {
+        let &Correlation { batch, groups, source_channels, target_channels, height, width, .. } = of;
+        let depths = of.depths();
+        let channels_in_lanes = channels_are_cheaper(of);
+        // Rows are as long as the source's own, and no tap leaves it.
+        let ((low_h, high_h), (low_w, high_w)) = (height.reach(), width.reach());
+        let inside = |axis: Axis, low: isize, high: isize| {
+            let last = (axis.target.div_ceil(axis.spread).max(1) - 1) * axis.step;
+            low >= 0 && last as isize + high < axis.source as isize
+        };
+        let inside = inside(height, low_h, high_h) && inside(width, low_w, high_w);
+        let whole = channels_in_lanes || width.target.is_multiple_of(LANES);
+        let in_place = inside && whole && width.step == 1 && width.spread == 1;
+        let planes_of = |rows: usize| {
+            let places = rows.div_ceil(height.spread);
+            if in_place {
+                Planes::in_place(source_channels, height, width)
+            } else {
+                Planes::new(source_channels, height, width, places, true)
+            }
+        };
+        let mut band = height.target.next_multiple_of(height.spread);
+        while !in_place && planes_of(band).len() > BAND && band > height.spread {
+            band = (band / 2).next_multiple_of(height.spread).min(band - height.spread);
+        }
+        let images = batch * groups;
+        let total = images * of.multiply_adds();
+        let mut part = target_channels.next_multiple_of(LANES).max(LANES);
+        let cut = |band: usize, part: usize| (height.target.div_ceil(band.max(1)), target_channels.div_ceil(part));
+        while total >= SERIAL {
+            let (bands, parts) = cut(band, part);
+            let units = images * bands * parts;
+            if units >= TASKS || total / units.max(1) < 2 * TASK {
+                break;
+            }
+            if part >= 2 * LANES * 2 && parts == 1 {
+                part = (part / 2).next_multiple_of(LANES);
+            } else if band > height.spread {
+                band = band.div_ceil(2).next_multiple_of(height.spread).min(band - height.spread);
+            } else if part > LANES {
+                part = (part / 2).next_multiple_of(LANES);
+            } else {
+                break;
+            }
+        }
+        let (bands, parts) = cut(band, part);
+        let units = images * bands * parts;
+        let units_of_a_task = if total < SERIAL { units } else { (TASK * units).div_ceil(total) };
+        let (planes, panels) = (planes_of(band), of.panels());
+        let units_of_a_task = units_of_a_task.max(1);
+        Plan {
+            channels_in_lanes,
+            in_place,
+            planes,
+            band,
+            bands,
+            part,
+            parts,
+            units,
+            units_of_a_task,
+            depths,
+            panels,
+        }
+    }
+
+    fn tasks(&self) -> usize {
+        self.units.div_ceil(self.units_of_a_task)
+    }
+
+    fn slots(&self) -> usize {
+        self.tasks().clamp(1, MAX_SLOTS)
+    }
+
+    fn slot(&self) -> usize {
+        if self.in_place { 0 } else { self.planes.len().next_multiple_of(LANES) }
+    }
+}
+
+/// Are tiles with channels in lanes cheaper than those with places in lanes? By the vectors that one row of the grid takes
+/// in either way, and what it costs to store them.
+fn channels_are_cheaper(of: &Correlation) -> bool {
+    let depth = of.depths().div_ceil(of.phases().count().max(1));
+    let (places, channels) = (of.width.target.div_ceil(of.width.spread), of.target_channels);
+    // A tile of few rows loads more than it multiplies.
+    let slowness = |rows: usize| match rows {
+        1 => 2 * depth,
+        2 | 3 => depth + depth / 3,
+        _ => depth,
+    };
+    let transposed = places * channels.div_ceil(LANES) * slowness(places)
+        + channels * places.div_ceil(MAX_ROWS) * TRANSPOSED_STORE;
+    let direct = channels * places.div_ceil(LANES) * (slowness(channels) + STORE);
+    transposed < direct
+}
+
+/// Number of f32 of scratch memory that [`correlate`] may use.
+pub(super) fn scratch(of: &Correlation) -> usize {
+    let plan = Plan::new(of);
+    let table = plan.depths.next_multiple_of(LANES);
+    LANES + table + plan.panels + plan.slots() * plan.slot()
+}
+
+/// What [`correlate`] works on.
+pub(super) struct Values<'a> {
+    pub source: &'a [f32],
+    pub weight: &'a [f32],
+    /// The panels of the weights, if they were packed before.
+    pub packed: Option<&'a [f32]>,
+    /// One value for each target channel.
+    pub bias: Option<&'a [f32]>,
+    pub epilogue: Option<&'a dyn InPlace>,
+}
+
+/// Computes the target, overwriting it. Panics when a slice is too short.
+pub(super) fn correlate(device: &Device, of: &Correlation, values: Values, target: &mut [f32], scratch: &mut [f32]) {
+    if target.is_empty() {
+        return;
+    }
+    let plan = Plan::new(of);
+    let skip = scratch.as_ptr().align_offset(64).min(scratch.len());
+    let (table, scratch) = scratch[skip..].split_at_mut(plan.depths.next_multiple_of(LANES));
+    let table = offsets(of, &plan.planes, table);
+    let (panels, slots) = scratch.split_at_mut(if values.packed.is_some() { 0 } else { plan.panels });
+    let panels = match values.packed {
+        Some(packed) => packed,
+        None => {
+            weights::pack(device, of, values.weight, panels);
+            &*panels
+        }
+    };
+    assert!(panels.len() >= plan.panels, "the packed weights are those of this convolution");
+    let slots = Slots::new(slots, plan.slots(), plan.slot());
+    let target = Shared(target.as_mut_ptr());
+    device.for_each(plan.tasks(), &|task| {
+        slots.with(|band| {
+            let first = task * plan.units_of_a_task;
+            let units = first..plan.units.min(first + plan.units_of_a_task);
+            let isa = device.isa();
+            dispatch(isa, Units { of, plan: &plan, values: &values, table, panels, units, band, target, isa });
+        });
+    });
+}
+
+/// The table of each phase, one after the other: how far from its first value each tap reads.
+fn offsets<'a>(of: &Correlation, planes: &Planes, scratch: &'a mut [f32]) -> &'a [u32] {
+    // SAFETY: u32 has the size and the alignment of f32, and any bits are a value of either; the slice is ours.
+    let table = unsafe { std::slice::from_raw_parts_mut(scratch.as_mut_ptr().cast::<u32>(), scratch.len()) };
+    let mut k = 0;
+    for phase in of.phases() {
+        for c in 0..of.source_channels {
+            for i in 0..phase.height.count {
+                for j in 0..phase.width.count {
+                    let offset = planes.offset(c, phase.height.offset(i), phase.width.offset(j));
+                    table[k] = u32::try_from(offset).expect("an image has fewer than 2^32 values");
+                    k += 1;
+                }
+            }
+        }
+    }
+    &table[..k]
+}
+
+/// Some units, one after the other.
+struct Units<'a> {
+    of: &'a Correlation,
+    plan: &'a Plan,
+    values: &'a Values<'a>,
+    table: &'a [u32],
+    panels: &'a [f32],
+    units: std::ops::Range<usize>,
+    band: &'a mut [f32],
+    target: Shared,
+    isa: Isa,
+}
+
+/// An image and group, target rows, target channels.
+struct Unit {
+    image: usize,
+    group: usize,
+    rows: std::ops::Range<usize>,
+    channels: std::ops::Range<usize>,
+}
+
+impl Kernel for Units<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        let &Plan { band, bands, part, parts, .. } = self.plan;
+        let &Correlation { groups, target_channels, height, .. } = self.of;
+        let mut buffer: TileBuffer = [[0.0; LANES]; MAX_VECTORS];
+        for unit in self.units.clone() {
+            let (part_index, rest) = (unit % parts, unit / parts);
+            let (band_index, image) = (rest % bands, rest / bands);
+            let unit = Unit {
+                image: image / groups,
+                group: image % groups,
+                rows: band_index * band..height.target.min((band_index + 1) * band),
+                channels: part_index * part..target_channels.min((part_index + 1) * part),
+            };
+            self.unit(s, &unit, &mut buffer);
+        }
+    }
+}
+
+impl Units<'_> {
+    #[inline(always)]
+    fn unit<S: Simd>(&mut self, s: S, unit: &Unit, buffer: &mut TileBuffer) {
+        let &Correlation { groups, source_channels, target_channels, height, width, .. } = self.of;
+        let source_len = source_channels * height.source * width.source;
+        let source = &self.values.source[(unit.image * groups + unit.group) * source_len..][..source_len];
+        let first_place = unit.rows.start / height.spread;
+        // Where the first grid row of the band reads from.
+        let source = if self.plan.in_place {
+            source[first_place * height.step * width.source..].as_ptr()
+        } else {
+            self.plan.planes.copy(s, source, (first_place * height.step) as isize, self.band);
+            self.band.as_ptr()
+        };
+        let across = target_channels.div_ceil(LANES);
+        let plane = height.target * width.target;
+        let first_channel = unit.group * target_channels;
+        // SAFETY: image, group and channels are inside the target.
+        let target = unsafe { self.target.at((unit.image * groups + unit.group) * target_channels * plane) };
+        let (mut table, mut weights) = (self.table, &self.panels[unit.group * self.plan.panels / groups..]);
+        for phase in self.of.phases() {
+            let (taps, rest) = table.split_at(phase.depth);
+            let panel = LANES * phase.depth;
+            let places = first_place..phase.height.grid.min(unit.rows.end.saturating_sub(phase.row).div_ceil(height.spread));
+            for place in places {
+                // SAFETY: the grid row is one of the band's: its taps are inside the copy.
+                let source = unsafe { source.add((place - first_place) * height.step * self.plan.planes.row) };
+                let row = place * height.spread + phase.row;
+                // SAFETY: the row is one of the target's.
+                let target = unsafe { target.add(row * width.target + phase.column) };
+                let line = Line {
+                    operands: Operands { table: taps, source, weights: weights.as_ptr(), panel },
+                    target: Target {
+                        data: target,
+                        channel: plane,
+                        spread: width.spread,
+                        channels: target_channels,
+                        places: phase.width.grid,
+                        bias: self.values.bias.map(|bias| &bias[first_channel..first_channel + target_channels]),
+                    },
+                };
+                // SAFETY: see the parts of the line; `Planes` has room for whole vectors at the end of the copy, and in
+                // place a row is whole vectors.
+                unsafe {
+                    if self.plan.channels_in_lanes {
+                        line.channels_in_lanes(s, unit.channels.clone(), buffer);
+                    } else {
+                        line.places_in_lanes(s, unit.channels.clone(), buffer);
+                    }
+                }
+            }
+            table = rest;
+            weights = &weights[across * panel..];
+        }
+        if let Some(epilogue) = self.values.epilogue {
+            let len = unit.rows.len() * width.target;
+            let at_once = if len == plane { (EPILOGUE_VALUES / plane.max(1)).max(1) } else { 1 };
+            for channel in unit.channels.clone().step_by(at_once) {
+                let channels = at_once.min(unit.channels.end - channel);
+                // SAFETY: rows and channels of this unit, which nobody else uses; several channels only if whole planes.
+                let values = unsafe {
+                    let data = target.add(channel * plane + unit.rows.start * width.target);
+                    std::slice::from_raw_parts_mut(data, channels * len)
+                };
+                epilogue.apply(self.isa, values);
+            }
+        }
+    }
+}
+
+/// One row of the grid.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    operands: Operands<'a>,
+    target: Target<'a>,
+}
+
+impl Line<'_> {
+    /// From channel `channel` and place `place` on.
+    ///
+    /// # Safety
+    /// They must be inside.
+    #[inline(always)]
+    unsafe fn from(&self, channel: usize, place: usize) -> (Operands<'_>, Target<'_>) {
+        let Line { operands, target } = self;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let weights = operands.weights.add(channel / LANES * operands.panel + channel % LANES);
+            let data = target.data.add(channel * target.channel + place * target.spread);
+            let operands = Operands { source: operands.source.add(place), weights, ..*operands };
+            let (channels, places) = (target.channels - channel, target.places - place);
+            (operands, Target { data, channels, places, bias: target.bias.map(|bias| &bias[channel..]), ..*target })
+        }
+    }
+
+    /// # Safety
+    /// As for [`tile::channels_in_lanes`], for all places and these channels.
+    #[inline(always)]
+    unsafe fn channels_in_lanes<S: Simd>(&self, s: S, channels: std::ops::Range<usize>, buffer: &mut TileBuffer) {
+        let places = self.target.places;
+        let most = tile::most_rows::<S>();
+        let rows = places.div_ceil(places.div_ceil(most).max(1));
+        let mut channel = channels.start;
+        while channel < channels.end {
+            let vectors = tile::vectors::<S>(rows, (channels.end - channel).div_ceil(LANES));
+            for place in (0..places).step_by(rows.max(1)) {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let (operands, target) = self.from(channel, place);
+                    let shape = (rows.min(places - place), vectors);
+                    channels_in_lanes(s, shape, operands, target, buffer);
+                }
+            }
+            channel += vectors * LANES;
+        }
+    }
+
+    /// # Safety
+    /// As for [`tile::places_in_lanes`], for all places and these channels.
+    #[inline(always)]
+    unsafe fn places_in_lanes<S: Simd>(&self, s: S, channels: std::ops::Range<usize>, buffer: &mut TileBuffer) {
+        let most = tile::most_rows::<S>();
+        let mut channel = channels.start;
+        while channel < channels.end {
+            // The rows of a tile lie in one panel.
+            let left = LANES.min(channels.end - channel);
+            let (rows, count) = split(left, most);
+            for i in 0..count {
+                let first = channel + i * rows;
+                let rows = rows.min(channel + left - first);
+                let mut place = 0;
+                while place < self.target.places {
+                    let vectors = tile::vectors::<S>(rows, (self.target.places - place).div_ceil(LANES));
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        let (operands, target) = self.from(first, place);
+                        places_in_lanes(s, (rows, vectors), operands, target, buffer);
+                    }
+                    place += vectors * LANES;
+                }
+            }
+            channel += left;
+        }
+    }
+}
+
+/// The length and number of nearly equal parts of at most `most`.
+#[inline(always)]
+fn split(all: usize, most: usize) -> (usize, usize) {
+    let count = all.div_ceil(most).max(1);
+    let len = all.div_ceil(count);
+    (len, all.div_ceil(len.max(1)))
+}
