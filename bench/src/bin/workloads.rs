@@ -60,6 +60,10 @@ impl Settings {
     }
 }
 
+const MLP: &str = "dense 128 relu -> dense 10";
+const CNN: &str =
+    "conv 32 3x3 same relu -> maxpool 2 -> conv 64 3x3 same relu -> maxpool 2 -> flatten -> dense 128 relu -> dense 10";
+
 fn main() {
     let settings = settings();
     let digits: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
@@ -67,22 +71,26 @@ fn main() {
     let loaded = MNIST.load(Place::Folder(&settings.data), &mut |_, _, _| ()).expect("the files of MNIST");
     let mnist = loaded.train;
     for (workload, network, optimizer, batch) in [
-        ("mlp128_adam_bs32", "dense 128 relu -> dense 10", "adam", 32),
-        ("mlp128_adam_bs128", "dense 128 relu -> dense 10", "adam", 128),
-        ("mlp128_sgd_bs32", "dense 128 relu -> dense 10", "sgd:lr=0.1", 32),
+        ("mlp128_adam_bs32", MLP, "adam", 32),
+        ("mlp128_adam_bs128", MLP, "adam", 128),
+        ("mlp128_sgd_bs32", MLP, "sgd:lr=0.1", 32),
         ("mlp512x2_adam_bs128", "dense 512 relu -> dense 512 relu -> dense 10", "adam", 128),
     ] {
-        settings.report(workload, "s", || epoch(&settings, &mnist, &task, network, optimizer, batch));
+        settings.report(workload, "s", || epoch(&settings, Part::all(&mnist), &task, network, optimizer, batch));
     }
+    let part: Vec<u32> = (0..12_800).collect();
+    settings.report("cnn_adam_bs64_12800", "s", || epoch(&settings, Part::of(&mnist, &part), &task, CNN, "adam", 64));
     settings.report("xor_10000", "s", || xor(&settings));
-    settings.report("mlp_infer_b1", "us", || infer(&settings, &mnist, 1));
-    settings.report("mlp_infer_b256", "rows/s", || 256e6 / infer(&settings, &mnist, 256));
+    settings.report("mlp_infer_b1", "us", || infer(&settings, &mnist, MLP, 1, 200_000));
+    settings.report("mlp_infer_b256", "rows/s", || 256e6 / infer(&settings, &mnist, MLP, 256, 800));
+    settings.report("cnn_infer_b1", "us", || infer(&settings, &mnist, CNN, 1, 5_000));
+    settings.report("cnn_infer_b256", "rows/s", || 256e6 / infer(&settings, &mnist, CNN, 256, 50));
     settings.report("mlp_start_to_first_step", "ms", || start(&settings, &mnist, &task));
 }
 
 /// Seconds of one epoch of the fit loop.
-fn epoch(settings: &Settings, data: &Dataset, task: &Task, network: &str, optimizer: &str, batch: usize) -> f64 {
-    let network = nn::network(network, &[784], Some(10)).expect("a network");
+fn epoch(settings: &Settings, part: Part, task: &Task, network: &str, optimizer: &str, batch: usize) -> f64 {
+    let network = nn::network(network, &part.data.sample_shape, Some(10)).expect("a network");
     let options = FitOptions {
         epochs: 1,
         batch_size: BatchSize::Rows(batch),
@@ -90,7 +98,7 @@ fn epoch(settings: &Settings, data: &Dataset, task: &Task, network: &str, optimi
         ..FitOptions::default()
     };
     let loss = Loss::cross_entropy();
-    let mut fit = Fit::new(&network, &loss, task, Part::all(data), &options);
+    let mut fit = Fit::new(&network, &loss, task, part, &options);
     fit.device = settings.device();
     fit.run(&mut pellucid::train::Silent).expect("a run").seconds
 }
@@ -118,9 +126,9 @@ fn xor(settings: &Settings) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-/// Microseconds of a call for `batch` rows.
-fn infer(settings: &Settings, data: &Dataset, batch: usize) -> f64 {
-    let network = nn::network("dense 128 relu -> dense 10", &[784], Some(10)).expect("a network");
+/// Microseconds of a call for `batch` rows, of which there are `calls`.
+fn infer(settings: &Settings, data: &Dataset, network: &str, batch: usize, calls: usize) -> f64 {
+    let network = nn::network(network, &data.sample_shape, Some(10)).expect("a network");
     let device = settings.device();
     let parameters = Parameters::initialise(&network, &device, 1);
     let mut predictor = Predictor::new(Arc::new(network), parameters, device).expect("a predictor");
@@ -128,7 +136,6 @@ fn infer(settings: &Settings, data: &Dataset, batch: usize) -> f64 {
     let rows: Vec<u32> = (0..batch as u32).collect();
     data.gather_features(&rows, &mut inputs);
     let mut outputs = vec![0.0; batch * 10];
-    let calls = 200_000 / batch;
     let mut sum = 0.0;
     let mut run = |calls: usize| {
         for _ in 0..calls {

@@ -61,11 +61,9 @@ fn main() {
         let mut scratch = vec![0.0; forward_scratch(&conv)];
         let packed = pack(&device, &conv, &w);
         let weights = packed.as_ref().map_or(Weights::Plain(&w), Weights::Packed);
-        let first =
-            best(seconds, || forward(&device, &conv, &x, weights, After::default(), &mut y, &mut scratch));
+        let first = best(seconds, || forward(&device, &conv, &x, weights, After::default(), &mut y, &mut scratch));
         let mut scratch = vec![0.0; input_gradient_scratch(&conv)];
-        let second =
-            best(seconds, || input_gradient(&device, &conv, &dy, &w, After::default(), &mut dx, &mut scratch));
+        let second = best(seconds, || input_gradient(&device, &conv, &dy, &w, After::default(), &mut dx, &mut scratch));
         let mut scratch = vec![0.0; weight_gradient_scratch(&conv)];
         let third = best(seconds, || weight_gradient(&device, &conv, &x, &dy, &mut dw, &mut scratch));
         let fourth = best(seconds, || bias_gradient(&device, conv.batch, &dy, &mut db));

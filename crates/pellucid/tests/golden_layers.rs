@@ -9,19 +9,16 @@ use kernels::device::Device;
 use kernels::simd::Isa;
 use pellucid::graph::{GraphBuilder, Initialise, Parameters, PlanOptions, Role, Session, ValueId};
 use pellucid::ops::{
-    AdaptiveAveragePool, AveragePool, Backward, BatchNorm, Celu, Dense, Elu, Forward, Gelu, GeluTanh,
-    GlobalAveragePool, Glu, GroupNorm, HardSigmoid, HardSwish, LayerNorm, LeakyRelu, LogSoftmax, MaxPool, Mish, Op,
-    Prelu, Reads, Relu, Relu6, RmsNorm, Run, Selu, ShapeError, Sigmoid, Silu, Sizes, Softmax, Softplus, Softsign, Tanh,
+    AdaptiveAveragePool, AveragePool, Backward, BatchNorm, Celu, Conv, ConvTranspose, Dense, Elu, Forward, Gelu,
+    GeluTanh, GlobalAveragePool, Glu, GroupNorm, HardSigmoid, HardSwish, LayerNorm, LeakyRelu, LogSoftmax, MaxPool,
+    Mish, Op, Prelu, Reads, Relu, Relu6, RmsNorm, Run, Selu, ShapeError, Sigmoid, Silu, Sizes, Softmax, Softplus,
+    Softsign, Tanh,
 };
 use pellucid::tensor::Shape;
 
 /// Layers that are not built yet, and why.
 const LATER: &[(&str, &str)] = &[
     ("embedding", "sequences are a later stage"),
-    ("conv1d", "convolution is a later stage"),
-    ("conv1d_transpose", "convolution is a later stage"),
-    ("conv2d", "convolution is a later stage"),
-    ("conv2d_transpose", "convolution is a later stage"),
     ("rnn", "recurrent layers are a later stage"),
     ("lstm", "recurrent layers are a later stage"),
     ("gru", "recurrent layers are a later stage"),
@@ -79,6 +76,10 @@ fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueI
         "layer_norm" => Arc::new(LayerNorm { eps: case.number("eps") }),
         "rms_norm" => Arc::new(RmsNorm { eps: case.number("eps") }),
         "group_norm" => Arc::new(GroupNorm { groups: case.number("groups") as usize, eps: case.number("eps") }),
+        "conv1d" => Arc::new(conv(case, 1)),
+        "conv2d" => Arc::new(conv(case, 2)),
+        "conv1d_transpose" => Arc::new(conv_transpose(case, 1)),
+        "conv2d_transpose" => Arc::new(conv_transpose(case, 2)),
         "max_pool1d" => Arc::new(max_pool(case, 1)),
         "max_pool2d" => Arc::new(max_pool(case, 2)),
         "avg_pool2d" => Arc::new(average_pool(case)),
@@ -89,9 +90,26 @@ fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueI
     Some(graph.add_shared(op, &inputs).unwrap_or_else(|error| panic!("{}: {error}", case.name)))
 }
 
-/// A setting that is one number for each of `axes` axes.
+/// A setting that is one number for each of `axes` axes, or one that stands for all.
 fn each_axis(case: &Case, name: &str, axes: usize) -> Vec<usize> {
-    vec![case.number(name) as usize; axes]
+    match case.setting(name).as_array() {
+        Some(numbers) => numbers.iter().map(|number| number.as_u64().expect("a whole number") as usize).collect(),
+        None => vec![case.number(name) as usize; axes],
+    }
+}
+
+fn conv(case: &Case, axes: usize) -> Conv {
+    Conv {
+        stride: each_axis(case, "stride", axes),
+        padding: each_axis(case, "padding", axes).repeat(2),
+        dilation: each_axis(case, "dilation", axes),
+        groups: case.number("groups") as usize,
+    }
+}
+
+fn conv_transpose(case: &Case, axes: usize) -> ConvTranspose {
+    let Conv { stride, padding, dilation, groups } = conv(case, axes);
+    ConvTranspose { stride, padding, dilation, groups, output_padding: each_axis(case, "output_padding", axes) }
 }
 
 fn max_pool(case: &Case, axes: usize) -> MaxPool {

@@ -25,7 +25,7 @@ fn the_published_files_are_recognised_and_read() {
     println!("loaded in {:?}", start.elapsed());
     assert_eq!(loaded.notices, Vec::<String>::new(), "all four SHA-256 are the published ones");
     assert_eq!((loaded.train.rows(), loaded.test.rows()), (60_000, 10_000));
-    assert_eq!((loaded.train.sample_shape.as_slice(), loaded.image_size), (&[784][..], [28, 28]));
+    assert_eq!((loaded.train.sample_shape.as_slice(), loaded.image_size), (&[1, 28, 28][..], [28, 28]));
     assert_eq!(loaded.task.class_names(), ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
     loaded.train.check().unwrap();
     loaded.test.check().unwrap();

@@ -231,6 +231,6 @@ pub fn pixel_rows(table: &Table, model: &Model, labelled: bool) -> Outcome<Rows>
         }
     }
     let features = Features::U8 { bytes, scale: vec![scale], shift: vec![shift] };
-    let dataset = Dataset::new(vec![pixels], features, targets, usize::from(labelled), None)?;
+    let dataset = Dataset::new(vec![1, height, width], features, targets, usize::from(labelled), None)?;
     Ok(Rows { rows: (0..dataset.rows() as u32).collect(), data: Arc::new(dataset), cells: None })
 }

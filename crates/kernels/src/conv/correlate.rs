@@ -158,19 +158,7 @@ impl Plan {
         let units_of_a_task = if total < SERIAL { units } else { (TASK * units).div_ceil(total) };
         let (planes, panels) = (planes_of(band), of.panels());
         let units_of_a_task = units_of_a_task.max(1);
-        Plan {
-            channels_in_lanes,
-            in_place,
-            planes,
-            band,
-            bands,
-            part,
-            parts,
-            units,
-            units_of_a_task,
-            depths,
-            panels,
-        }
+        Plan { channels_in_lanes, in_place, planes, band, bands, part, parts, units, units_of_a_task, depths, panels }
     }
 
     fn tasks(&self) -> usize {
@@ -197,8 +185,8 @@ fn channels_are_cheaper(of: &Correlation) -> bool {
         2 | 3 => depth + depth / 3,
         _ => depth,
     };
-    let transposed = places * channels.div_ceil(LANES) * slowness(places)
-        + channels * places.div_ceil(MAX_ROWS) * TRANSPOSED_STORE;
+    let transposed =
+        places * channels.div_ceil(LANES) * slowness(places) + channels * places.div_ceil(MAX_ROWS) * TRANSPOSED_STORE;
     let direct = channels * places.div_ceil(LANES) * (slowness(channels) + STORE);
     transposed < direct
 }
@@ -335,7 +323,8 @@ impl Units<'_> {
         for phase in self.of.phases() {
             let (taps, rest) = table.split_at(phase.depth);
             let panel = LANES * phase.depth;
-            let places = first_place..phase.height.grid.min(unit.rows.end.saturating_sub(phase.row).div_ceil(height.spread));
+            let places =
+                first_place..phase.height.grid.min(unit.rows.end.saturating_sub(phase.row).div_ceil(height.spread));
             for place in places {
                 // SAFETY: the grid row is one of the band's: its taps are inside the copy.
                 let source = unsafe { source.add((place - first_place) * height.step * self.plan.planes.row) };

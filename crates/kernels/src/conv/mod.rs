@@ -67,7 +67,10 @@ pub struct Conv {
 impl Conv {
     fn assert(&self, x: usize, w: usize, y: usize) {
         let &Conv { batch, groups, in_channels, out_channels, .. } = self;
-        assert!(groups > 0 && in_channels.is_multiple_of(groups) && out_channels.is_multiple_of(groups), "whole groups");
+        assert!(
+            groups > 0 && in_channels.is_multiple_of(groups) && out_channels.is_multiple_of(groups),
+            "whole groups"
+        );
         let positive = |pair: [usize; 2]| pair[0] > 0 && pair[1] > 0;
         assert!(positive(self.kernel) && positive(self.stride) && positive(self.dilation), "kernel, stride, dilation");
         assert_eq!(x, batch * in_channels * self.input[0] * self.input[1], "x is [batch, in, height, width]");

@@ -29,9 +29,7 @@ impl Slots {
             let free = self.free.load(Ordering::Relaxed);
             let slot = free.trailing_zeros();
             let taken = free & !(1 << (slot % MAX_SLOTS as u32));
-            if free != 0
-                && self.free.compare_exchange_weak(free, taken, Ordering::Acquire, Ordering::Relaxed).is_ok()
-            {
+            if free != 0 && self.free.compare_exchange_weak(free, taken, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                 break slot;
             }
             spin_loop();

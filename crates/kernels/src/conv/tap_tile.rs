@@ -98,9 +98,8 @@ unsafe fn sized<S: Simd, const G: usize, const W: usize, const V: usize>(
             for w in 0..W {
                 for v in 0..V {
                     // SAFETY: the caller's promise.
-                    values[g][w][v] = s.load(unsafe {
-                        std::slice::from_raw_parts(sums[g].add(w * channels + v * LANES), LANES)
-                    });
+                    values[g][w][v] =
+                        s.load(unsafe { std::slice::from_raw_parts(sums[g].add(w * channels + v * LANES), LANES) });
                 }
             }
         }

@@ -29,9 +29,8 @@ const PLAIN: Geometry =
 impl Geometry {
     fn conv(self, batch: usize, groups: usize, inner: usize, outer: usize) -> Conv {
         let Geometry { input, kernel, stride, dilation, padding } = self;
-        let size = |i: usize| {
-            (input[i] + padding[i] + padding[i + 2] - (kernel[i] - 1) * dilation[i] - 1) / stride[i] + 1
-        };
+        let size =
+            |i: usize| (input[i] + padding[i] + padding[i + 2] - (kernel[i] - 1) * dilation[i] - 1) / stride[i] + 1;
         let (in_channels, out_channels) = (groups * inner, groups * outer);
         let (output, padding) = ([size(0), size(1)], [padding[0], padding[1]]);
         Conv { batch, groups, in_channels, out_channels, input, output, kernel, stride, dilation, padding }

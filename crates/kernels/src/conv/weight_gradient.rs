@@ -92,20 +92,7 @@ impl Plan {
             band = band.div_ceil(2);
         }
         let (planes, turned) = (planes_of(band), turned_of(band).next_multiple_of(LANES));
-        Plan {
-            channels_in_lanes,
-            blocks,
-            images,
-            part,
-            parts,
-            band,
-            in_place,
-            planes,
-            channels,
-            sums,
-            turned,
-            shared,
-        }
+        Plan { channels_in_lanes, blocks, images, part, parts, band, in_place, planes, channels, sums, turned, shared }
     }
 
     fn units(&self, groups: usize) -> usize {
@@ -129,7 +116,14 @@ pub(super) fn scratch(conv: &Conv) -> usize {
 }
 
 /// Computes dw, overwriting it. Panics when a slice is too short.
-pub(super) fn weight_gradient(device: &Device, conv: &Conv, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
+pub(super) fn weight_gradient(
+    device: &Device,
+    conv: &Conv,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    scratch: &mut [f32],
+) {
     if x.is_empty() || dy.is_empty() {
         return dw.fill(0.0);
     }

@@ -242,7 +242,7 @@ fn dimensions(path: &Path, expected: &str, idx: &Idx) -> IdxError {
     IdxError { path: path.to_path_buf(), problem }
 }
 
-/// Images and their labels as a data set: inputs byte / 255 of shape `[height · width]`, targets the class indices.
+/// Images and their labels as a data set: inputs byte / 255 of shape `[1, height, width]`, targets the class indices.
 ///
 /// `images` and `labels` come with the paths of their files, for the messages; labels run from 0 to `classes` - 1.
 ///
@@ -265,7 +265,7 @@ pub fn dataset(images: (Idx, &Path), labels: (Idx, &Path), classes: usize) -> Re
     }
     let features = Features::U8 { bytes: images.values, scale: vec![1.0 / 255.0], shift: vec![0.0] };
     let targets = labels.values.iter().map(|label| f32::from(*label)).collect();
-    Ok(Dataset { sample_shape: vec![height * width], features, targets, target_width: 1, weights: None })
+    Ok(Dataset { sample_shape: vec![1, height, width], features, targets, target_width: 1, weights: None })
 }
 
 #[cfg(test)]
@@ -385,7 +385,7 @@ mod tests {
         made.check().unwrap();
         assert_eq!(
             (made.rows(), made.sample_shape.as_slice(), made.targets.as_slice()),
-            (2, &[2][..], &[2.0, 0.0][..])
+            (2, &[1, 1, 2][..], &[2.0, 0.0][..])
         );
         let mut row = [f32::NAN; 4];
         made.gather_features(&[1, 0], &mut row);

@@ -72,6 +72,8 @@ const STANDARD: &[OpEntry] = &[
     OpEntry::of::<BatchNorm>("BatchNormalization", batch_norm::cases),
     OpEntry::of::<Celu>("Celu", celu::cases),
     OpEntry::of::<Concatenate>("Concat", concatenate::cases),
+    OpEntry::of::<Conv>("Conv", conv::cases),
+    OpEntry::of::<ConvTranspose>("ConvTranspose", conv_transpose::cases),
     OpEntry::of::<Dropout>("Dropout", dropout::cases),
     OpEntry::of::<Elu>("Elu", elu::cases),
     OpEntry::of::<Exp>("Exp", exp::cases),
