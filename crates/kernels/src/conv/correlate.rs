@@ -137,13 +137,13 @@ impl Plan {
         let total = images * of.multiply_adds();
         let mut part = target_channels.next_multiple_of(LANES).max(LANES);
         let cut = |band: usize, part: usize| (height.target.div_ceil(band.max(1)), target_channels.div_ceil(part));
-        while total >= SERIAL {
-            let (bands, parts) = cut(band, part);
+        let enough = |(bands, parts): (usize, usize)| {
             let units = images * bands * parts;
-            if units >= TASKS || total / units.max(1) < 2 * TASK {
-                break;
-            }
-            if part >= 2 * LANES * 2 && parts == 1 {
+            total < SERIAL || units >= TASKS || total / units.max(1) < 2 * TASK
+        };
+        while !enough(cut(band, part)) {
+            let parts = cut(band, part).1;
+            if part >= 4 * LANES && parts == 1 {
                 part = (part / 2).next_multiple_of(LANES);
             } else if band > height.spread {
                 band = band.div_ceil(2).next_multiple_of(height.spread).min(band - height.spread);
