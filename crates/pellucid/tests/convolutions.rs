@@ -33,9 +33,9 @@ fn shapes_and_parameters_are_those_of_the_layers() {
         ("conv1d 8 5 stride=2 pad=1x2", &[4, 20], "[batch, 8, 10]", "[8, 4, 5]"),
         ("depthwise 3x3 same", &[4, 9, 12], "[batch, 4, 9, 12]", "[4, 1, 3, 3]"),
         ("depthwise 3x3 multiplier=3 stride=2", &[4, 9, 12], "[batch, 12, 4, 5]", "[12, 1, 3, 3]"),
-        ("conv_transpose 8 2x2 stride=2", &[4, 9, 12], "[batch, 8, 18, 24]", "[4, 8, 2, 2]"),
-        ("conv_transpose 8 3x3 stride=2 pad=1 output_pad=1", &[4, 9, 12], "[batch, 8, 18, 24]", "[4, 8, 3, 3]"),
-        ("conv1d_transpose 8 4 stride=2 groups=2", &[4, 9], "[batch, 8, 20]", "[4, 4, 4]"),
+        ("conv-transpose 8 2x2 stride=2", &[4, 9, 12], "[batch, 8, 18, 24]", "[4, 8, 2, 2]"),
+        ("conv-transpose 8 3x3 stride=2 pad=1 output_pad=1", &[4, 9, 12], "[batch, 8, 18, 24]", "[4, 8, 3, 3]"),
+        ("conv1d-transpose 8 4 stride=2 groups=2", &[4, 9], "[batch, 8, 20]", "[4, 4, 4]"),
     ] {
         let graph = built(line, input);
         assert_eq!(graph.shape(graph.outputs()[0]).to_string(), output, "{line}");
@@ -53,9 +53,9 @@ fn a_line_comes_back_as_it_was_written() {
         (CNN, &[1, 28, 28][..]),
         ("conv 8 3x3 same init=he_normal bias_init=zeros -> relu", &[3, 9, 9]),
         ("conv 8 5x5 stride=2 pad=1x2x1x2 dilation=2 groups=4 nobias", &[4, 29, 29]),
-        ("conv1d 8 5 pad=2 tanh -> conv1d_transpose 4 4 stride=2 pad=1x0 output_pad=1", &[4, 29]),
+        ("conv1d 8 5 pad=2 tanh -> conv1d-transpose 4 4 stride=2 pad=1x0 output_pad=1", &[4, 29]),
         ("depthwise 3x5 stride=2x1 multiplier=2 nobias -> conv 3 1x1 relu", &[4, 29, 29]),
-        ("conv_transpose 8 2x2 stride=2 groups=2 -> leaky_relu 0.2", &[4, 5, 5]),
+        ("conv-transpose 8 2x2 stride=2 groups=2 -> leaky_relu 0.2", &[4, 5, 5]),
         ("2 * residual(conv 4 3x3 same relu -> conv 4 3x3 same)", &[4, 5, 5]),
     ] {
         let built = NetworkOptions::default().build(&Network::parse(line).expect("a line"), input).expect("a network");
@@ -102,11 +102,11 @@ fn mistakes_name_both_sizes_and_point_at_their_place() {
         ("conv 8 3x3 same pad=1", &[1, 9, 9], "conv", &["'same' and 'pad' both say"]),
         ("conv 8 3x3 strid=2", &[1, 9, 9], "strid", &["'conv' has no option 'strid'", "did you mean 'stride'?"]),
         ("conv 8 3x3 saem", &[1, 9, 9], "saem", &["did you mean 'same'?"]),
-        ("conv_transpose 8 3x3 same", &[1, 9, 9], "conv_transpose 8 3x3 same", &["takes no 'same'"]),
+        ("conv-transpose 8 3x3 same", &[1, 9, 9], "conv-transpose 8 3x3 same", &["takes no 'same'"]),
         (
-            "conv_transpose 8 3x3 output_pad=1",
+            "conv-transpose 8 3x3 output_pad=1",
             &[1, 9, 9],
-            "conv_transpose 8 3x3 output_pad=1",
+            "conv-transpose 8 3x3 output_pad=1",
             &["output_padding must be 2 whole numbers, each less than"],
         ),
         ("conv 2147483648 3x3", &[1, 9, 9], "conv 2147483648 3x3", &["has more than"]),

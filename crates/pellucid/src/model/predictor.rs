@@ -6,10 +6,14 @@ use std::sync::Arc;
 use kernels::buffer::Buffer;
 use kernels::device::Device;
 
-use crate::graph::{Graph, Parameters, PlanError, PlanId, PlanOptions, Session, ValueId, fold_channels};
+use crate::graph::{Graph, Parameters, Plan, PlanError, PlanId, PlanOptions, Session, ValueId, fold_channels};
 
-/// Batch sizes that are planned for. A part of the rows takes the smallest that holds it.
+/// Batch sizes that are planned for. A part of the rows takes the smallest that holds it. The last one is the most.
 const BATCHES: [usize; 3] = [1, 16, 256];
+
+/// Bytes of values that the largest batch may take, unless it is no larger than the second: layers read what the one
+/// before them wrote, which for images should still be in the cache.
+const MOST_BYTES: usize = 4 << 20;
 
 /// Computes a network's outputs, row by row or many rows at a time. The outputs of a row are the same bits either way.
 #[derive(Debug)]
@@ -18,7 +22,8 @@ pub struct Predictor {
     output: ValueId,
     input_width: usize,
     output_width: usize,
-    /// One for each of [`BATCHES`].
+    /// [`BATCHES`], the last of them halved for a network of large values; and a plan for each.
+    batches: [usize; BATCHES.len()],
     plans: [PlanId; BATCHES.len()],
     /// Rows that are fewer than a plan takes, or that have to be made: as many as the largest plan takes.
     rows: Buffer,
@@ -43,13 +48,19 @@ impl Predictor {
         let (input_width, output_width) = (width(input), width(output));
         let mut session = Session::new(graph, device, parameters, 0);
         let outputs = [output];
-        let mut plan =
-            |batch| session.plan(&PlanOptions { batch, outputs: &outputs, lent_inputs: true, ..Default::default() });
-        let [one, some, many] = BATCHES;
+        let options = |batch| PlanOptions { batch, outputs: &outputs, lent_inputs: true, ..Default::default() };
+        let [one, some, mut many] = BATCHES;
+        while many > some
+            && Plan::new(session.graph(), session.parameters(), &options(many))?.arena_bytes() > MOST_BYTES
+        {
+            many /= 2;
+        }
+        let batches = [one, some, many];
+        let mut plan = |batch| session.plan(&options(batch));
         let plans = [plan(one)?, plan(some)?, plan(many)?];
         session.pack();
         let rows = Buffer::new(many * input_width);
-        Ok(Predictor { session, output, input_width, output_width, plans, rows })
+        Ok(Predictor { session, output, input_width, output_width, batches, plans, rows })
     }
 
     /// Numbers in a row of inputs.
@@ -77,7 +88,7 @@ impl Predictor {
         assert_eq!(inputs.len(), rows * width, "whole rows of {width}");
         assert_eq!(outputs.len(), rows * self.output_width, "room for {rows} rows of {}", self.output_width);
         // Whole batches are read where they are.
-        let many = BATCHES[BATCHES.len() - 1];
+        let many = self.batches[BATCHES.len() - 1];
         let whole = rows / many * many;
         let plan = self.plans[BATCHES.len() - 1];
         for first in (0..whole).step_by(many) {
@@ -99,10 +110,11 @@ impl Predictor {
         let mut first = 0;
         while first < rows {
             let left = rows - first;
-            let choice = BATCHES.iter().position(|batch| *batch >= left).unwrap_or(BATCHES.len() - 1);
+            let choice = self.batches.iter().position(|batch| *batch >= left).unwrap_or(BATCHES.len() - 1);
             let plan = self.plans[choice];
-            let count = BATCHES[choice].min(left);
-            let inputs = &mut self.rows[..BATCHES[choice] * self.input_width];
+            let batch = self.batches[choice];
+            let count = batch.min(left);
+            let inputs = &mut self.rows[..batch * self.input_width];
             let (filled, rest) = inputs.split_at_mut(count * self.input_width);
             fill(first..first + count, filled);
             // Rows beyond the end are computed too, and thrown away: values of no meaning must not be slow subnormals.

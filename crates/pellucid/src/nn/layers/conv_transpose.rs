@@ -10,8 +10,8 @@ use crate::ops;
 /// x [batch, in, height, width] → y [batch, channels, …], or over one axis: see [`ops::ConvTranspose`].
 ///
 /// Parameters: `weight` [in, channels/groups, kernel…] and, unless there is none, `bias` of length `channels`.
-/// Notation: `conv_transpose 16 2x2 stride=2 relu`, `conv_transpose 16 3x3 stride=2 pad=1 output_pad=1`; over one axis
-/// `conv1d_transpose 8 4 stride=2`. Padding cuts the output.
+/// Notation: `conv-transpose 16 2x2 stride=2 relu`, `conv-transpose 16 3x3 stride=2 pad=1 output_pad=1`; over one axis
+/// `conv1d-transpose 8 4 stride=2`. Padding cuts the output.
 #[derive(Clone, Debug)]
 pub struct ConvTranspose {
     /// Axes that the kernel slides over, 1 or 2; 2 by default.
@@ -32,7 +32,7 @@ pub struct ConvTranspose {
     pub bias_init: Init,
 }
 
-const WORDS: Words = ["conv1d_transpose", "conv_transpose"];
+const WORDS: Words = ["conv1d-transpose", "conv-transpose"];
 
 impl Default for ConvTranspose {
     /// One channel, 3×3.
@@ -112,7 +112,7 @@ fn read_axes<'a>(read: &mut Reader<'a>, context: &Lowering<'a>, axes: usize) -> 
     Ok(ConvTranspose { axes, channels, slide, output_padding, groups, bias, weight_init: weight, bias_init })
 }
 
-/// `conv_transpose CHANNELS KERNEL [ACTIVATION] [pad=PADDING] [stride=STRIDE] [dilation=DILATION] [output_pad=PADDING]
+/// `conv-transpose CHANNELS KERNEL [ACTIVATION] [pad=PADDING] [stride=STRIDE] [dilation=DILATION] [output_pad=PADDING]
 /// [groups=GROUPS] [nobias] [init=INIT] [bias_init=INIT]`
 pub(crate) fn conv_transpose<'a>(
     read: &mut Reader<'a>,
@@ -121,7 +121,7 @@ pub(crate) fn conv_transpose<'a>(
     read_axes(read, context, 2)
 }
 
-/// `conv1d_transpose …`, as [`conv_transpose`].
+/// `conv1d-transpose …`, as [`conv_transpose`].
 pub(crate) fn conv1d_transpose<'a>(
     read: &mut Reader<'a>,
     context: &Lowering<'a>,
