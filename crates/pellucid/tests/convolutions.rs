@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kernels::device::Device;
 use kernels::simd::Isa;
-use pellucid::graph::{Graph, Parameters, PlanOptions, Session};
+use pellucid::graph::{Graph, Parameters, PlanOptions, Session, fold_channels};
 use pellucid::model::Predictor;
 use pellucid::nn::notation::Network;
 use pellucid::nn::{Loss, NetworkOptions, network};
@@ -177,6 +177,35 @@ fn a_convolutional_network_learns_with_the_same_bits_everywhere() {
         for (row, (outputs, class)) in outputs.chunks(2).zip(&t).enumerate() {
             assert_eq!(outputs[1] > outputs[0], *class == 1.0, "row {row}");
             assert_eq!(predictor.predict_row(&x[row * 64..][..64]), outputs);
+        }
+    }
+}
+
+#[test]
+fn batch_normalisation_is_folded_into_the_convolution_before_it() {
+    let device = Arc::new(Device::new(Isa::best(), 2));
+    for line in ["conv 5 3x3 same -> batchnorm relu", "conv 6 3x3 groups=2 nobias -> batchnorm"] {
+        let graph = built(line, &[4, 6, 7]);
+        let mut parameters = Parameters::initialise(&graph, &device, 3);
+        for (i, value) in parameters.values_mut().iter_mut().enumerate() {
+            *value += (i * 29 % 17) as f32 / 40.0;
+        }
+        let (folded, folded_parameters) = fold_channels(&graph, &parameters).expect("something to fold");
+        assert_eq!(folded.nodes().len(), graph.nodes().len() - 1, "{line}");
+        let x: Vec<f32> = (0..2 * 4 * 6 * 7).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
+        let outputs = |graph: &Graph, parameters: &Parameters| {
+            let (graph, output) = (Arc::new(graph.clone()), graph.outputs()[0]);
+            let mut session = Session::new(graph.clone(), device.clone(), parameters.clone(), 1);
+            let options = PlanOptions { batch: 2, outputs: &[output], ..Default::default() };
+            let plan = session.plan(&options).expect("a plan");
+            session.input_mut(plan, graph.inputs()[0].value).copy_from_slice(&x);
+            session.forward(plan, 0);
+            session.value(plan, output).to_vec()
+        };
+        let (plain, folded) = (outputs(&graph, &parameters), outputs(&folded, &folded_parameters));
+        let largest = plain.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+        for (plain, folded) in plain.iter().zip(&folded) {
+            assert!((plain - folded).abs() <= 1e-5 * largest, "{line}: {plain} {folded}");
         }
     }
 }

@@ -119,6 +119,10 @@ impl Op for Conv {
         if weight.data.is_empty() { None } else { pack(device, &conv, weight.data) }
     }
 
+    fn folds_channels(&self, _: &Shape) -> bool {
+        true
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let conv = self.conv(pass.inputs, pass.dims);
         let weights = pass.packed.map_or(Weights::Plain(pass.inputs[1].data), Weights::Packed);
