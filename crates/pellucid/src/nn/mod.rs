@@ -6,6 +6,7 @@ mod layers;
 mod loss;
 mod network;
 pub mod notation;
+mod ready;
 mod sequential;
 mod summary;
 mod table;
@@ -18,6 +19,7 @@ pub use layers::{
 };
 pub use loss::{Link, Loss, LossError, LossLayer, OutputMismatch};
 pub use network::{BuiltNetwork, NetworkError, NetworkOptions, build};
+pub use ready::{READY, ReadyNetwork, ready};
 pub use sequential::{INPUT, Sequential};
 pub use summary::{Summary, SummaryOptions, SummaryRow};
 pub use table::{LayerTable, Lowering};

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::notation::{Item, Network, NotationError, Span};
+use super::ready::expand;
 use super::table::{LayerTable, lower};
 use super::{INPUT, Init, Layer, Sequential};
 use crate::graph::{BuildError, BuildProblem, Graph, GraphBuilder};
@@ -72,7 +73,8 @@ pub fn build(notation: &Network, input_shape: &[usize], outputs: Option<usize>) 
 }
 
 impl NetworkOptions {
-    /// The layers and the graph of a line of notation for rows of `input_shape`, without the batch.
+    /// The layers and the graph of a line of notation for rows of `input_shape`, without the batch. The name of a ready
+    /// network ([`super::READY`]) stands for its layers.
     ///
     /// Rows of more than one axis (pictures) are flattened without a word where the first layer, `dropout` left aside, is
     /// `dense`; that takes no number in the names of parameters. For a dense layer over the last axis alone, begin with
@@ -85,11 +87,13 @@ impl NetworkOptions {
         let input = Shape::new(axes).map_err(NetworkError::Input)?;
         // Errors point at a text: a network that was never text is read from its own line.
         let printed;
-        let notation = if notation.items()[0].span() == Span::default() {
-            printed = Network::parse(&notation.to_string())?;
-            &printed
-        } else {
-            notation
+        let expanded = expand(notation, self.outputs)?;
+        let notation = match &expanded {
+            None if notation.items()[0].span() != Span::default() => notation,
+            other => {
+                printed = Network::parse(&other.as_ref().unwrap_or(notation).to_string())?;
+                &printed
+            }
         };
         let layers = lower(notation, self)?;
         let flatten = input.rank() > 2 && begins_with_dense(notation);

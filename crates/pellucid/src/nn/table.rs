@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::layers::{self, ACTIVATIONS, Repeat, Written};
 use super::notation::{Item, Network, NotationError, Reader, Word};
-use super::{Init, Layer, NetworkOptions, Sequential};
+use super::{Init, Layer, NetworkOptions, READY, Sequential};
 
 type ReadLayer = dyn for<'a> Fn(&mut Reader<'a>, &Lowering<'a>) -> Result<Arc<dyn Layer>, NotationError> + Send + Sync;
 type MakeActivation = dyn Fn(&[f64]) -> Result<Arc<dyn Layer>, String> + Send + Sync;
@@ -278,10 +278,12 @@ impl<'a> Lowering<'a> {
             return Ok(sequence);
         }
         let Some(read) = table.layer(item.word()) else {
-            let error = item.unknown_layer(self.words);
+            let ready = READY.iter().map(|network| network.name);
+            let known: Vec<&str> = self.words.iter().copied().chain(ready).collect();
+            let error = item.unknown_layer(&known);
             return Err(match error.suggestion() {
                 Some(_) => error,
-                None => error.note(format!("known: {}", self.words.join(", "))),
+                None => error.note(format!("known: {}", known.join(", "))),
             });
         };
         let layer = read(&mut reader, self)?;
