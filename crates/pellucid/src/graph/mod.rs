@@ -5,6 +5,7 @@
 //! [`Session`] runs plans.
 
 mod build;
+mod exchange;
 mod fold;
 mod layout;
 mod parameters;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use build::{BuildError, BuildProblem, GraphBuilder};
+pub use exchange::exchange_max;
 pub use fold::fold_channels;
 pub use parameters::{Initialise, Parameters, Role, Segment};
 pub use plan::{NodeCost, Plan, PlanError, PlanOptions};

@@ -19,6 +19,9 @@ pub trait Activation: Unary + Debug + 'static {
     /// Floating-point operations for one value, about.
     const FLOPS: u64;
 
+    /// See [`Op::commutes_with_max`].
+    const COMMUTES_WITH_MAX: bool = false;
+
     /// What makes this function differ from others of its name: its settings, by [`attributes_of`].
     fn attributes(&self) -> Attributes {
         Attributes::new()
@@ -93,6 +96,10 @@ impl<F: Activation> Op for F {
 
     fn takes_epilogue(&self) -> bool {
         true
+    }
+
+    fn commutes_with_max(&self) -> bool {
+        F::COMMUTES_WITH_MAX
     }
 
     fn forward(&self, run: &Run, pass: Forward) {

@@ -59,6 +59,10 @@ impl Op for MaxPool {
         self.window().output_shape(inputs)
     }
 
+    fn is_max(&self) -> bool {
+        true
+    }
+
     fn reads(&self) -> Reads {
         Reads::NOTHING
     }

@@ -92,6 +92,17 @@ pub trait Op: Debug + Send + Sync {
         let _ = (index, x, saved, values);
     }
 
+    /// An element-wise function f with max(f(a), f(b)) = f(max(a, b)) that passes no gradient where different a and b give
+    /// equal values: it may as well be applied behind an op that [`Op::is_max`].
+    fn commutes_with_max(&self) -> bool {
+        false
+    }
+
+    /// Each value of the output is the greatest, or the first of the greatest, of some of the input.
+    fn is_max(&self) -> bool {
+        false
+    }
+
     /// The op takes random numbers in training: the same inputs give another output at the next step.
     fn is_random(&self) -> bool {
         false

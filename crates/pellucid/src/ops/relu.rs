@@ -31,6 +31,7 @@ impl Unary for Relu {
 impl Activation for Relu {
     const NAME: &'static str = "Relu";
     const FLOPS: u64 = 1;
+    const COMMUTES_WITH_MAX: bool = true;
 }
 
 /// What the checks run on.
