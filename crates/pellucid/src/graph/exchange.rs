@@ -35,8 +35,7 @@ mod tests {
     use crate::nn::{self, Loss, LossLayer};
     use crate::tensor::Shape;
 
-    const NETWORK: &str =
-        "conv 3 3x3 same relu -> maxpool 2 -> conv 4 3x3 same -> relu -> maxpool 3 stride=2 pad=1 -> flatten -> dense 2";
+    const NETWORK: &str = "conv 3 3x3 same relu -> maxpool 2 -> conv 4 3x3 same -> relu -> maxpool 3 stride=2 pad=1 -> flatten -> dense 2";
 
     /// Loss and all gradients of a step.
     fn step(exchange: bool) -> (f32, Vec<f32>) {
