@@ -7,10 +7,13 @@ use pellucid::nn::{Summary, SummaryOptions};
 use pellucid::train::Problem;
 
 use crate::error::Outcome;
-use crate::format::{count, short};
+use crate::format::{count, short, shorten};
 use crate::recipe::Recipe;
 use crate::report::LayerRow;
 use crate::terminal::{Align, Ink, Screen, Table};
+
+/// Columns for what a layer says of itself: a residual block repeats all that is in it.
+const DESCRIPTION_WIDTH: usize = 44;
 
 /// What a training step of the recipe takes, for a training part of `rows`.
 ///
@@ -78,7 +81,8 @@ pub fn network_table(summary: &Summary, screen: &Screen) -> String {
     for row in &summary.rows {
         let figures = [count(row.parameters as u64), short((row.flops / batch) as f64)];
         let [parameters, flops] = figures;
-        table.row([row.label.clone(), row.description.clone(), row.output.to_string(), parameters, flops]);
+        let description = shorten(&row.description, DESCRIPTION_WIDTH, screen.unicode);
+        table.row([row.label.clone(), description, row.output.to_string(), parameters, flops]);
     }
     let frozen = summary.parameters - summary.trainable;
     let name = if frozen == 0 { "all".to_string() } else { format!("all ({} frozen)", count(frozen as u64)) };

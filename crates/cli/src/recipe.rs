@@ -5,7 +5,7 @@ use pellucid::graph::Graph;
 use pellucid::nn::notation::Network;
 use pellucid::nn::{BuiltNetwork, Init, Link, Loss, LossLayer, NetworkError, NetworkOptions};
 use pellucid::optim::{Clipping, Groups, OptimizerConfig, ScheduleConfig, fits};
-use pellucid::train::{EarlyStopping, FitOptions};
+use pellucid::train::{EarlyStopping, FitOptions, metric_names};
 
 use crate::error::{Failure, Outcome};
 use crate::prepare::{Prepared, class_shares};
@@ -49,7 +49,7 @@ impl Recipe {
             return Err(Failure::new("--freeze leaves nothing to train; freeze fewer parameters"));
         }
         let loss = loss(&settings, prepared, &graph)?;
-        let options = options(&settings, !prepared.validation.is_empty())?;
+        let options = options(&settings, &prepared.task, !prepared.validation.is_empty())?;
         let mut settings = settings;
         settings.net = Some(notation.clone());
         settings.loss = Some(loss.to_string());
@@ -187,7 +187,7 @@ fn class_weights(text: &str, prepared: &Prepared) -> Outcome<Vec<f64>> {
     Ok(weights)
 }
 
-fn options(settings: &Settings, validation: bool) -> Outcome<FitOptions> {
+fn options(settings: &Settings, task: &Task, validation: bool) -> Outcome<FitOptions> {
     let mut optimizer = OptimizerConfig::parse(settings.optimizer.as_deref().unwrap_or("adam"))?;
     if let Some(rate) = settings.lr {
         optimizer.set("lr", &rate.to_string())?;
@@ -221,6 +221,10 @@ fn options(settings: &Settings, validation: bool) -> Outcome<FitOptions> {
     if !validation && (settings.patience.is_some() || settings.monitor.is_some()) {
         let message = "early stopping needs validation rows; give --validation, or drop --patience and --monitor";
         return Err(Failure::new(message));
+    }
+    if let Some(monitor) = settings.monitor.as_ref().filter(|monitor| !metric_names(task).contains(monitor)) {
+        let known = metric_names(task).join(", ");
+        return Err(Failure::new(format!("--monitor: there is no metric '{monitor}' to watch; there are: {known}")));
     }
     let early_stopping = settings.patience.map(|patience| EarlyStopping {
         patience,

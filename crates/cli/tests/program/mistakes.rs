@@ -70,6 +70,7 @@ fn each_mistake_has_its_message() {
         (&["train", "iris", "--clip-norm", "0"], "norm"),
         (&["train", "iris", "--patience", "3", "--no-early-stopping"], "cannot be used with"),
         (&["train", "iris", "--patience", "3", "--validation", "0"], "early stopping needs validation rows"),
+        (&["train", "iris", "--monitor", "shape"], "there is no metric 'shape' to watch; there are: loss, accuracy, "),
         (&["train", "iris", "--resume"], "--out"),
         (&["train", "iris", "--isa", "mmx"], "'mmx' is not an instruction set; available here:"),
         (&["train", "iris", "--threads", "0"], "--threads is from 1"),

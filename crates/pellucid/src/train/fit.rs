@@ -18,7 +18,7 @@ use super::{
     Control, EarlyStopping, EndReason, EpochRecord, Event, FitOptions, History, Part, Problem, TrainError, Watcher,
 };
 use crate::data::Task;
-use crate::graph::{Graph, Parameters, PlanId, PlanOptions, Session};
+use crate::graph::{Graph, Parameters, PlanId, PlanOptions, Session, exchange_max};
 use crate::metrics::Scores;
 use crate::model::{Checkpoint, CheckpointStore, NamedTensor};
 use crate::nn::LossLayer;
@@ -137,7 +137,8 @@ impl<'a> Loop<'a> {
             let message = "keeping the best epoch needs a validation part";
             return Err(TrainError::Settings(message.to_string()));
         }
-        let problem = Problem::new(fit.network, fit.loss, fit.train.data.weights.is_some())?;
+        let mut problem = Problem::new(fit.network, fit.loss, fit.train.data.weights.is_some())?;
+        problem.graph = Arc::new(exchange_max(Arc::unwrap_or_clone(problem.graph)));
         fit.train.check(&problem)?;
         let device = fit.device.clone();
         let parameters = match fit.parameters.take() {

@@ -24,4 +24,4 @@ pub use history::{EpochRecord, History};
 pub use options::{BatchSize, EarlyStopping, FitOptions};
 pub use part::Part;
 pub use problem::Problem;
-pub use score::{evaluate, readable, report};
+pub use score::{evaluate, metric_names, readable, report};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::graph::{BuildError, Graph, ValueId, exchange_max};
+use crate::graph::{BuildError, Graph, ValueId};
 use crate::nn::LossLayer;
 use crate::tensor::Shape;
 
@@ -35,7 +35,7 @@ impl Problem {
         let target = builder.input("target", target_shape)?;
         let weight = if weighted { Some(builder.input("weight", Shape::batched(&[]))?) } else { None };
         let value = builder.scoped("loss", |builder| loss.add(builder, prediction, target, weight))?;
-        let graph = Arc::new(exchange_max(builder.finish(&[prediction, value])));
+        let graph = Arc::new(builder.finish(&[prediction, value]));
         Ok(Problem { graph, input, target, weight, prediction, loss: value })
     }
 }

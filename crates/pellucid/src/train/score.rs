@@ -52,12 +52,7 @@ pub fn report(
     detail: Detail,
 ) -> Result<Report, MetricsError> {
     let width = task.output_width();
-    let mut metrics: Box<dyn Metrics> = match task.kind() {
-        TaskKind::Binary => Box::new(BinaryMetrics::new(detail)),
-        TaskKind::Multiclass => Box::new(MulticlassMetrics::new(width, detail)),
-        TaskKind::Multilabel => Box::new(MultilabelMetrics::new(width, detail)),
-        TaskKind::Regression => Box::new(RegressionMetrics::new(width, detail)),
-    };
+    let mut metrics = metrics_of(task, detail);
     const ROWS: usize = 1024;
     let (data, target_width) = (part.data, part.data.target_width);
     let mut targets = Vec::with_capacity(ROWS * target_width);
@@ -81,6 +76,22 @@ pub fn report(
         metrics.update(&targets, &predicted, data.weights.as_ref().map(|_| weights.as_slice()))?;
     }
     Ok(metrics.report())
+}
+
+fn metrics_of(task: &Task, detail: Detail) -> Box<dyn Metrics> {
+    let width = task.output_width();
+    match task.kind() {
+        TaskKind::Binary => Box::new(BinaryMetrics::new(detail)),
+        TaskKind::Multiclass => Box::new(MulticlassMetrics::new(width, detail)),
+        TaskKind::Multilabel => Box::new(MultilabelMetrics::new(width, detail)),
+        TaskKind::Regression => Box::new(RegressionMetrics::new(width, detail)),
+    }
+}
+
+/// The names of what a run of this task can be judged by, `loss` first.
+pub fn metric_names(task: &Task) -> Vec<String> {
+    let report = metrics_of(task, Detail::Full).report();
+    with_loss(0.0, &report.scores).iter().map(|(name, _)| name.to_string()).collect()
 }
 
 /// Replaces the outputs of a network, [rows, width], by what people read: probabilities, or values in units.
@@ -126,4 +137,30 @@ fn with_loss(loss: f64, scores: &Scores) -> Scores {
     all.set("loss", loss);
     scores.iter().for_each(|(name, value)| all.set(name, value));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::TargetScaling;
+
+    #[test]
+    fn the_names_are_those_that_rows_are_judged_by() {
+        let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<_>>();
+        for task in [
+            Task::Binary { classes: ["no", "yes"].map(String::from) },
+            Task::Multiclass { classes: words(&["a", "b", "c"]) },
+            Task::Multilabel { labels: words(&["old", "red"]) },
+            Task::Regression { targets: vec![TargetScaling { name: "y".to_string(), mean: 0.0, std: 1.0 }] },
+        ] {
+            let mut metrics = metrics_of(&task, Detail::Full);
+            for (target, output) in [(0.0, 0.25), (1.0, 0.5), (0.0, 0.125)] {
+                let (targets, outputs) = (vec![target; task.target_width()], vec![output; task.output_width()]);
+                metrics.update(&targets, &outputs, None).expect("rows of the task");
+            }
+            let judged = with_loss(0.5, &metrics.report().scores);
+            assert_eq!(metric_names(&task), judged.iter().map(|(name, _)| name).collect::<Vec<_>>());
+            assert!(metric_names(&task).len() > 4 && metric_names(&task)[0] == "loss", "{task:?}");
+        }
+    }
 }
