@@ -6,7 +6,7 @@
 
 use kernels::pooling::{adaptive_max_pool, adaptive_max_pool_backward};
 
-use super::check::{Bound, Case, Input, Sample};
+use super::check::Case;
 use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, attributes_of, parts};
 use crate::tensor::Shape;
 
@@ -59,28 +59,5 @@ impl Op for AdaptiveMaxPool {
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
-    let gradient =
-        Bound::relative(2.0, "a sum over the parts that hold a value, of up to four terms").and_absolute(2.0);
-    let of = |sample: &[usize], output: &[usize]| {
-        let reference = |at: &Sample| {
-            parts::each_part(&at.inputs[0], &at.dims[0], at.output_dims, |part| {
-                part.iter().copied().fold(f64::MIN, f64::max)
-            })
-        };
-        let other = if output.len() == 1 { Shape::batched(&[4, 8, 8]) } else { Shape::batched(&[4, 8]) };
-        Case::new(AdaptiveMaxPool { output: output.to_vec() }, [Input::batched(sample)], reference)
-            .named(format!("{sample:?} to {output:?}"))
-            .within(Bound::EXACT, gradient)
-            .refuses([other.clone()], "shape of the input: expected [batch, channels,")
-            .refuses([other.clone(), other], "takes 1 inputs, got 2")
-    };
-    vec![
-        of(&[3, 9, 8], &[3, 2]),
-        of(&[2, 10, 50], &[3, 7]),
-        of(&[2, 5, 70], &[2, 3]),
-        of(&[1, 4, 4], &[4, 4]),
-        of(&[1, 3, 2], &[5, 4]),
-        of(&[2, 6, 6], &[1, 1]),
-        of(&[3, 35], &[4]),
-    ]
+    parts::Reference::greatest().adaptive_cases(|output| AdaptiveMaxPool { output })
 }

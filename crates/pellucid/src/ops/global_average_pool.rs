@@ -5,7 +5,7 @@
 
 use kernels::pooling::{average_pool, average_pool_backward};
 
-use super::check::{Bound, Case, Input, Sample};
+use super::check::Case;
 use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes, parts};
 use crate::tensor::Shape;
 
@@ -45,25 +45,5 @@ impl Op for GlobalAveragePool {
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
-    let bound = Bound::magnitude(
-        60.0,
-        "half a unit for each of the terms of a chain, up to 15 without lanes; a few parts overlap",
-    );
-    let of = |sample: &[usize]| {
-        let reference = |at: &Sample| {
-            parts::each_part(&at.inputs[0], &at.dims[0], at.output_dims, |part| {
-                part.iter().sum::<f64>() / part.len() as f64
-            })
-        };
-        Case::new(GlobalAveragePool, [Input::batched(sample)], reference)
-            .named(format!("{sample:?}"))
-            .within(bound, bound)
-            .refuses(
-                [Shape::batched(&[4])],
-                "shape of the input: expected [batch, channels, height, width], got [batch, 4]",
-            )
-            .refuses([Shape::batched(sample), Shape::batched(sample)], "takes 1 inputs, got 2")
-            .refuses([Shape::batched(sample).with_last(0)], "shape of the input: expected [batch, channels,")
-    };
-    vec![of(&[3, 1, 1]), of(&[2, 7, 7]), of(&[5, 28, 27]), of(&[3, 4, 50]), of(&[2, 9]), of(&[3, 70])]
+    parts::Reference::mean().global_cases(GlobalAveragePool)
 }

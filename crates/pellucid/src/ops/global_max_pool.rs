@@ -5,7 +5,7 @@
 
 use kernels::pooling::{adaptive_max_pool, adaptive_max_pool_backward};
 
-use super::check::{Bound, Case, Input, Sample};
+use super::check::Case;
 use super::{Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, parts};
 use crate::tensor::Shape;
 
@@ -50,23 +50,5 @@ impl Op for GlobalMaxPool {
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
-    let gradient =
-        Bound::relative(2.0, "a sum over the parts that hold a value, of up to four terms").and_absolute(2.0);
-    let of = |sample: &[usize]| {
-        let reference = |at: &Sample| {
-            parts::each_part(&at.inputs[0], &at.dims[0], at.output_dims, |part| {
-                part.iter().copied().fold(f64::MIN, f64::max)
-            })
-        };
-        Case::new(GlobalMaxPool, [Input::batched(sample)], reference)
-            .named(format!("{sample:?}"))
-            .within(Bound::EXACT, gradient)
-            .refuses(
-                [Shape::batched(&[4])],
-                "shape of the input: expected [batch, channels, height, width], got [batch, 4]",
-            )
-            .refuses([Shape::batched(sample), Shape::batched(sample)], "takes 1 inputs, got 2")
-            .refuses([Shape::batched(sample).with_last(0)], "shape of the input: expected [batch, channels,")
-    };
-    vec![of(&[3, 1, 1]), of(&[2, 7, 7]), of(&[5, 28, 27]), of(&[3, 4, 50]), of(&[2, 9]), of(&[3, 70])]
+    parts::Reference::greatest().global_cases(GlobalMaxPool)
 }

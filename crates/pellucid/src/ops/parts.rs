@@ -4,8 +4,9 @@
 
 use kernels::pooling::Regions;
 
+use super::check::{Bound, Case, Input, Sample};
 use super::window::{batched, expect_planes};
-use super::{ShapeError, Sizes};
+use super::{Op, ShapeError, Sizes};
 use crate::tensor::Shape;
 
 /// The shape of the output of `output` places along each axis behind the channels.
@@ -43,8 +44,8 @@ pub(super) fn flops(at: Sizes) -> u64 {
     at.input_elements(0) as u64
 }
 
-/// For the references of the checks: `fold` of the values of each part.
-pub(super) fn each_part(x: &[f64], x_dims: &[usize], y_dims: &[usize], fold: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+/// `fold` of the values of each part.
+fn each_part(x: &[f64], x_dims: &[usize], y_dims: &[usize], fold: impl Fn(&[f64]) -> f64) -> Vec<f64> {
     let Regions::Adaptive { input, output } = regions(x_dims, y_dims) else { unreachable!("parts are even") };
     let range = |axis: usize, i: usize| i * input[axis] / output[axis]..((i + 1) * input[axis]).div_ceil(output[axis]);
     let mut all = Vec::new();
@@ -57,4 +58,70 @@ pub(super) fn each_part(x: &[f64], x_dims: &[usize], y_dims: &[usize], fold: imp
         }
     }
     all
+}
+
+/// What the checks of a pooling hold its outputs against, and how closely.
+#[derive(Clone, Copy)]
+pub(super) struct Reference {
+    of_part: fn(&[f64]) -> f64,
+    value: Bound,
+    gradient: Bound,
+}
+
+impl Reference {
+    /// The mean of each part.
+    pub fn mean() -> Reference {
+        let bound = Bound::magnitude(
+            60.0,
+            "half a unit for each of the terms of a chain, up to 15 without lanes; a few parts overlap",
+        );
+        Reference { of_part: |part| part.iter().sum::<f64>() / part.len() as f64, value: bound, gradient: bound }
+    }
+
+    /// The greatest value of each part.
+    pub fn greatest() -> Reference {
+        let gradient =
+            Bound::relative(2.0, "a sum over the parts that hold a value, of up to four terms").and_absolute(2.0);
+        Reference { of_part: |part| part.iter().copied().fold(f64::MIN, f64::max), value: Bound::EXACT, gradient }
+    }
+
+    fn case(self, op: impl Op + 'static, sample: &[usize]) -> Case {
+        let reference = move |at: &Sample| each_part(&at.inputs[0], &at.dims[0], at.output_dims, self.of_part);
+        Case::new(op, [Input::batched(sample)], reference).within(self.value, self.gradient)
+    }
+
+    /// Cases of a pooling to the sizes that `op` is made with.
+    pub fn adaptive_cases<O: Op + 'static>(self, op: impl Fn(Vec<usize>) -> O) -> Vec<Case> {
+        let of = |sample: &[usize], output: &[usize]| {
+            let other = if output.len() == 1 { Shape::batched(&[4, 8, 8]) } else { Shape::batched(&[4, 8]) };
+            self.case(op(output.to_vec()), sample)
+                .named(format!("{sample:?} to {output:?}"))
+                .refuses([other.clone()], "shape of the input: expected [batch, channels,")
+                .refuses([other.clone(), other], "takes 1 inputs, got 2")
+        };
+        vec![
+            of(&[3, 9, 8], &[3, 2]),
+            of(&[2, 10, 50], &[3, 7]),
+            of(&[2, 5, 70], &[2, 3]),
+            of(&[1, 4, 4], &[4, 4]),
+            of(&[1, 3, 2], &[5, 4]),
+            of(&[2, 6, 6], &[1, 1]),
+            of(&[3, 35], &[4]),
+        ]
+    }
+
+    /// Cases of a pooling to one place for each channel.
+    pub fn global_cases(self, op: impl Op + Copy + 'static) -> Vec<Case> {
+        let of = |sample: &[usize]| {
+            self.case(op, sample)
+                .named(format!("{sample:?}"))
+                .refuses(
+                    [Shape::batched(&[4])],
+                    "shape of the input: expected [batch, channels, height, width], got [batch, 4]",
+                )
+                .refuses([Shape::batched(sample), Shape::batched(sample)], "takes 1 inputs, got 2")
+                .refuses([Shape::batched(sample).with_last(0)], "shape of the input: expected [batch, channels,")
+        };
+        vec![of(&[3, 1, 1]), of(&[2, 7, 7]), of(&[5, 28, 27]), of(&[3, 4, 50]), of(&[2, 9]), of(&[3, 70])]
+    }
 }
