@@ -6,12 +6,12 @@ use super::{Graph, Source};
 /// `graph` with every [`crate::ops::Op::is_max`] moved before an [`crate::ops::Op::commutes_with_max`] that only it reads.
 /// Values keep their ids; the one between the two has another shape. Results are the same, up to the sign of a zero.
 pub fn exchange_max(mut graph: Graph) -> Graph {
+    let readers = graph.readers();
     for later in 0..graph.nodes.len() {
         let Some(&between) = graph.nodes[later].inputs.first() else { continue };
         let Source::Node(earlier) = graph.value(between).source else { continue };
         let commute = graph.nodes[earlier].op.commutes_with_max() && graph.nodes[later].op.is_max();
-        let readers = graph.nodes.iter().flat_map(|node| &node.inputs).filter(|input| **input == between).count();
-        if !commute || readers > 1 || graph.outputs.contains(&between) {
+        if !commute || readers[between.index()] > 1 {
             continue;
         }
         graph.values[between.index()].shape = graph.shape(graph.nodes[later].output).clone();

@@ -23,9 +23,7 @@ pub fn fold_channels(graph: &Graph, parameters: &Parameters) -> Option<(Graph, P
 type Folds = HashMap<usize, (usize, ChannelAffine)>;
 
 fn find(graph: &Graph, parameters: &Parameters) -> Folds {
-    let mut readers = vec![0; graph.value_count()];
-    let of_nodes = graph.nodes.iter().flat_map(|node| &node.inputs);
-    of_nodes.chain(&graph.outputs).for_each(|value| readers[value.index()] += 1);
+    let readers = graph.readers();
     let mut folds = Folds::new();
     for (index, node) in graph.nodes.iter().enumerate() {
         let Some(affine) = affine_of(graph, parameters, node) else { continue };

@@ -154,6 +154,14 @@ impl Graph {
         &self.values[value.index()].shape
     }
 
+    /// For each value, how often it is read: by nodes, and as an output of the graph.
+    fn readers(&self) -> Vec<usize> {
+        let mut readers = vec![0; self.value_count()];
+        let of_nodes = self.nodes.iter().flat_map(|node| &node.inputs);
+        of_nodes.chain(&self.outputs).for_each(|value| readers[value.index()] += 1);
+        readers
+    }
+
     /// Goes on building: a loss on a network, a new head.
     pub fn extend(self) -> GraphBuilder {
         GraphBuilder::from(self)
