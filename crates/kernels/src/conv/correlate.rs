@@ -217,7 +217,7 @@ pub(super) fn correlate(device: &Device, of: &Correlation, values: Values, targe
     let plan = Plan::new(of);
     let skip = scratch.as_ptr().align_offset(64).min(scratch.len());
     let (table, scratch) = scratch[skip..].split_at_mut(plan.depths.next_multiple_of(LANES));
-    let table = offsets(of, &plan.planes, table);
+    let table = plan.planes.offsets(of.phases().map(|phase| (phase.height, phase.width)), table);
     let (panels, slots) = scratch.split_at_mut(if values.packed.is_some() { 0 } else { plan.panels });
     let panels = match values.packed {
         Some(packed) => packed,
@@ -237,25 +237,6 @@ pub(super) fn correlate(device: &Device, of: &Correlation, values: Values, targe
             dispatch(isa, Units { of, plan: &plan, values: &values, table, panels, units, band, target, isa });
         });
     });
-}
-
-/// The table of each phase, one after the other: how far from its first value each tap reads.
-fn offsets<'a>(of: &Correlation, planes: &Planes, scratch: &'a mut [f32]) -> &'a [u32] {
-    // SAFETY: u32 has the size and the alignment of f32, and any bits are a value of either; the slice is ours.
-    let table = unsafe { std::slice::from_raw_parts_mut(scratch.as_mut_ptr().cast::<u32>(), scratch.len()) };
-    let mut k = 0;
-    for phase in of.phases() {
-        for c in 0..of.source_channels {
-            for i in 0..phase.height.count {
-                for j in 0..phase.width.count {
-                    let offset = planes.offset(c, phase.height.offset(i), phase.width.offset(j));
-                    table[k] = u32::try_from(offset).expect("an image has fewer than 2^32 values");
-                    k += 1;
-                }
-            }
-        }
-    }
-    &table[..k]
 }
 
 /// Some units, one after the other.

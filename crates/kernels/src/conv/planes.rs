@@ -4,7 +4,7 @@
 //! there, and nothing like the matrix of all patches ever exists. With a stride along the width, a row is stored phase by
 //! phase (columns 0, s, 2s, …, then 1, s + 1, …), so that consecutive targets always read consecutive values.
 
-use super::axis::Axis;
+use super::axis::{Axis, Taps};
 use crate::simd::{LANES, Simd};
 
 /// Where the values of a band lie: channel c, row r, column j is at `c·plane + r·row + (j mod step)·phase + j / step`,
@@ -54,9 +54,29 @@ impl Planes {
     }
 
     /// Distance of what a tap with these offsets reads from what the first row and column of the grid begin with.
-    pub fn offset(&self, channel: usize, row: isize, column: isize) -> usize {
+    fn offset(&self, channel: usize, row: isize, column: isize) -> usize {
         let (row, column) = ((row - self.low.0) as usize, (column - self.low.1) as usize);
         channel * self.plane + row * self.row + column % self.step * self.phase + column / self.step
+    }
+
+    /// How far from its first value each tap reads, of all channels, for one phase of the axes after the other. `scratch` has
+    /// room for a number each.
+    pub fn offsets<'a>(&self, phases: impl IntoIterator<Item = (Taps, Taps)>, scratch: &'a mut [f32]) -> &'a [u32] {
+        // SAFETY: u32 has the size and the alignment of f32, and any bits are a value of either; the slice is ours.
+        let table = unsafe { std::slice::from_raw_parts_mut(scratch.as_mut_ptr().cast::<u32>(), scratch.len()) };
+        let mut k = 0;
+        for (height, width) in phases {
+            for c in 0..self.channels {
+                for i in 0..height.count {
+                    for j in 0..width.count {
+                        let offset = self.offset(c, height.offset(i), width.offset(j));
+                        table[k] = u32::try_from(offset).expect("an image has fewer than 2^32 values");
+                        k += 1;
+                    }
+                }
+            }
+        }
+        &table[..k]
     }
 
     /// Copies the band whose first grid row reads from source row `first` on (padding counted); `source` is

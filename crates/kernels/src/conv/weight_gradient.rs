@@ -130,7 +130,8 @@ pub(super) fn weight_gradient(
     let plan = Plan::new(conv);
     let skip = scratch.as_ptr().align_offset(64).min(scratch.len());
     let (table, scratch) = scratch[skip..].split_at_mut(conv.taps().next_multiple_of(LANES));
-    let table = offsets(conv, &plan, table);
+    // Those of the first part; taps of further parts read the same there.
+    let table = plan.planes.offsets([(conv.axis(0, true).taps(0), conv.axis(1, true).taps(0))], table);
     let (sums, slots) = scratch.split_at_mut(plan.blocks * conv.groups * plan.sums);
     let units = plan.units(conv.groups);
     let target = Shared(sums.as_mut_ptr());
@@ -152,24 +153,6 @@ pub(super) fn weight_gradient(
             dispatch(device.isa(), AddLanes { sums, stride, blocks: plan.blocks, start, dw });
         });
     }
-}
-
-/// How far from its first value each tap of the first part reads; taps of further parts read the same there.
-fn offsets<'a>(conv: &Conv, plan: &Plan, scratch: &'a mut [f32]) -> &'a [u32] {
-    // SAFETY: u32 has the size and the alignment of f32, and any bits are a value of either; the slice is ours.
-    let table = unsafe { std::slice::from_raw_parts_mut(scratch.as_mut_ptr().cast::<u32>(), scratch.len()) };
-    let mut k = 0;
-    let (height, width) = (conv.axis(0, true).taps(0), conv.axis(1, true).taps(0));
-    for c in 0..plan.part {
-        for i in 0..conv.kernel[0] {
-            for j in 0..conv.kernel[1] {
-                let offset = plan.planes.offset(c, height.offset(i), width.offset(j));
-                table[k] = u32::try_from(offset).expect("an image has fewer than 2^32 values");
-                k += 1;
-            }
-        }
-    }
-    &table[..k]
 }
 
 /// Some units, one after the other.
