@@ -5,7 +5,7 @@ use pellucid::graph::Graph;
 use pellucid::nn::notation::Network;
 use pellucid::nn::{BuiltNetwork, Init, Link, Loss, LossLayer, NetworkError, NetworkOptions};
 use pellucid::optim::{Clipping, Groups, OptimizerConfig, ScheduleConfig, fits};
-use pellucid::train::{EarlyStopping, FitOptions, metric_names};
+use pellucid::train::{EarlyStopping, FitOptions};
 
 use crate::error::{Failure, Outcome};
 use crate::prepare::{Prepared, class_shares};
@@ -222,15 +222,14 @@ fn options(settings: &Settings, task: &Task, validation: bool) -> Outcome<FitOpt
         let message = "early stopping needs validation rows; give --validation, or drop --patience and --monitor";
         return Err(Failure::new(message));
     }
-    if let Some(monitor) = settings.monitor.as_ref().filter(|monitor| !metric_names(task).contains(monitor)) {
-        let known = metric_names(task).join(", ");
-        return Err(Failure::new(format!("--monitor: there is no metric '{monitor}' to watch; there are: {known}")));
-    }
     let early_stopping = settings.patience.map(|patience| EarlyStopping {
         patience,
         min_delta: 0.0,
         monitor: settings.monitor.clone().unwrap_or_else(|| "loss".to_string()),
     });
+    if let Some(stopping) = &early_stopping {
+        stopping.check(task)?;
+    }
     Ok(FitOptions {
         epochs: settings.epochs.unwrap_or(0),
         batch_size: settings.batch_size.unwrap_or(pellucid::train::BatchSize::Rows(32)),

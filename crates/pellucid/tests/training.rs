@@ -327,6 +327,20 @@ fn stop_early(mut setup: Setup) {
 }
 
 #[test]
+fn a_metric_that_does_not_exist_is_refused_before_the_first_step() {
+    let mut setup = Setup::new(2);
+    setup.options.early_stopping = Some(EarlyStopping { monitor: "r2".to_string(), ..EarlyStopping::default() });
+    let mut steps = 0;
+    let mut watcher = |event: Event| {
+        steps += usize::from(matches!(event, Event::Step { .. }));
+        Control::Continue
+    };
+    let error = setup.fit().run(&mut watcher).expect_err("classes have no r2").to_string();
+    assert!(error.contains("there is no metric 'r2' to watch; there are: loss, accuracy, "), "{error}");
+    assert_eq!(steps, 0);
+}
+
+#[test]
 fn numbers_that_go_bad_stop_the_run_with_their_place() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut setup = Setup::new(50);

@@ -171,6 +171,7 @@ impl<'a> Loop<'a> {
         let identity = Identity::of(&problem.graph, &fit.train, options);
         let state = State { identity, ..State::default() };
         let stopping = options.early_stopping.clone().unwrap_or_default();
+        stopping.check(fit.task)?;
         let mut run = Loop {
             fit,
             problem,
@@ -356,13 +357,7 @@ impl<'a> Loop<'a> {
         let validation = self.validate()?;
         let mut best = false;
         if let Some(scores) = &validation {
-            let Some(value) = scores.get(&self.stopping.monitor) else {
-                let known: Vec<&str> = scores.iter().map(|(name, _)| name).collect();
-                let (monitor, known) = (&self.stopping.monitor, known.join(", "));
-                return Err(TrainError::Settings(format!(
-                    "there is no metric '{monitor}' to watch; there are: {known}"
-                )));
-            };
+            let value = scores.get(&self.stopping.monitor).expect("checked before the run began");
             best = self.state.best.observe(epoch, value, &self.stopping);
             self.schedule.observe(value);
             if best && options.restore_best {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{TrainError, metric_names};
+use crate::data::Task;
 use crate::optim::{Clipping, Groups, OptimizerConfig, ScheduleConfig};
 
 /// Rows of one update.
@@ -78,6 +80,21 @@ pub struct EarlyStopping {
     /// The validation metric that is watched: `loss` (smaller is better) or another (larger is better, but for errors
     /// such as `rmse`).
     pub monitor: String,
+}
+
+impl EarlyStopping {
+    /// Is there such a metric for this task?
+    ///
+    /// # Errors
+    /// [`TrainError::Settings`], which names those that there are.
+    pub fn check(&self, task: &Task) -> Result<(), TrainError> {
+        let names = metric_names(task);
+        if names.contains(&self.monitor) {
+            return Ok(());
+        }
+        let (monitor, known) = (&self.monitor, names.join(", "));
+        Err(TrainError::Settings(format!("there is no metric '{monitor}' to watch; there are: {known}")))
+    }
 }
 
 impl Default for EarlyStopping {
