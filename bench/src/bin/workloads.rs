@@ -134,7 +134,7 @@ fn infer(settings: &Settings, data: &Dataset, network: &str, batch: usize, calls
     let mut predictor = Predictor::new(Arc::new(network), parameters, device).expect("a predictor");
     let mut inputs = vec![0.0; batch * 784];
     let rows: Vec<u32> = (0..batch as u32).collect();
-    data.gather_features(&rows, &mut inputs);
+    data.gather_features(&rows, &mut inputs).expect("in memory");
     let mut outputs = vec![0.0; batch * 10];
     let mut sum = 0.0;
     let mut run = |calls: usize| {

@@ -141,7 +141,7 @@ impl Predictions {
         };
         let mut outputs = vec![0.0; rows.len() * self.predictor.output_width()];
         let fill = |range: std::ops::Range<usize>, inputs: &mut [f32]| {
-            dataset.gather_features(&rows[range], inputs);
+            dataset.gather_features(&rows[range], inputs).expect("rows of a table are in memory");
         };
         self.predictor.predict_with(rows.len(), fill, &mut outputs);
         readable(&self.device, (&self.model.task, self.model.link), &mut outputs);

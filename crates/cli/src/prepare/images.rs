@@ -125,7 +125,7 @@ fn prepare(
     let shares = shares(settings, rows.len(), test.is_some())?;
     let split = Split::new(&rows, Some(&classes), shares.fractions(), settings.seed())?;
     let (scale, shift) = match &dataset.features {
-        Features::U8 { scale, shift, .. } => (scale[0], shift[0]),
+        Features::U8 { scale, shift, .. } | Features::Read { scale, shift, .. } => (scale[0], shift[0]),
         Features::F32(_) => (1.0, 0.0),
     };
     let data = Arc::new(dataset);

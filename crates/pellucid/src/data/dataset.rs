@@ -1,4 +1,7 @@
-//! The form in which data is trained on: inputs, targets and weights of all rows, each in one slice.
+//! The form in which data is trained on: inputs, targets and weights of all rows, each in one slice, or inputs that are read
+//! when they are asked for.
+
+use super::{ByteRows, ReadError};
 
 /// Inputs of all rows, row after row, in the form in which they are stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,18 +20,28 @@ pub enum Features {
         /// Offset: one for all, or one for each of the `width` inputs.
         shift: Vec<f32>,
     },
+    /// The same, but bytes are read row by row when they are asked for.
+    Read {
+        /// Where they come from.
+        rows: ByteRows,
+        /// Factor: one for all, or one for each of the `width` inputs.
+        scale: Vec<f32>,
+        /// Offset: one for all, or one for each of the `width` inputs.
+        shift: Vec<f32>,
+    },
 }
 
 impl Features {
-    /// How many values are stored: rows · width.
+    /// How many values there are: rows · width.
     pub fn len(&self) -> usize {
         match self {
             Features::F32(values) => values.len(),
             Features::U8 { bytes, .. } => bytes.len(),
+            Features::Read { rows, .. } => rows.0.rows() * rows.0.width(),
         }
     }
 
-    /// True when no value is stored.
+    /// True when there is no value.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -104,6 +117,16 @@ pub enum DatasetError {
         /// Weights given.
         found: usize,
     },
+    /// Rows that are read have another width than the sample shape.
+    #[error("rows that are read have {found} bytes, the sample shape {shape:?} needs {width}")]
+    Width {
+        /// Bytes of a row that is read.
+        found: usize,
+        /// Values in one row.
+        width: usize,
+        /// The sample shape given.
+        shape: Vec<usize>,
+    },
     /// A weight that is negative, infinite or not a number.
     #[error("the sample weight of row {row} is {value}; weights must be finite and not negative")]
     Weight {
@@ -148,6 +171,11 @@ impl Dataset {
         if width == 0 {
             return Err(DatasetError::EmptySample { shape: self.sample_shape.clone() });
         }
+        if let Features::Read { rows, .. } = &self.features
+            && rows.0.width() != width
+        {
+            return Err(DatasetError::Width { found: rows.0.width(), width, shape: self.sample_shape.clone() });
+        }
         let values = self.features.len();
         if !values.is_multiple_of(width) {
             return Err(DatasetError::Features { values, width, shape: self.sample_shape.clone() });
@@ -156,7 +184,7 @@ impl Dataset {
         if u32::try_from(rows).is_err() {
             return Err(DatasetError::TooManyRows { rows });
         }
-        if let Features::U8 { scale, shift, .. } = &self.features {
+        if let Features::U8 { scale, shift, .. } | Features::Read { scale, shift, .. } = &self.features {
             for (part, values) in [("scale", scale), ("shift", shift)] {
                 if values.len() != 1 && values.len() != width {
                     return Err(DatasetError::Scaling { part, found: values.len(), width });
@@ -194,18 +222,44 @@ impl Dataset {
 
     /// Writes the inputs of `rows`, in that order, into `out` `[rows, width]`.
     ///
+    /// # Errors
+    /// When a row that is read when it is asked for cannot be had.
+    ///
     /// # Panics
     /// When `out` has another length, or a row is not in the data set.
-    pub fn gather_features(&self, rows: &[u32], out: &mut [f32]) {
+    pub fn gather_features(&self, rows: &[u32], out: &mut [f32]) -> Result<(), ReadError> {
         let width = self.width();
         assert_eq!(out.len(), rows.len() * width, "room for {} rows of {width}", rows.len());
+        let mut read = Vec::new();
         for (&row, out) in rows.iter().zip(out.chunks_exact_mut(width)) {
             let start = row as usize * width;
             match &self.features {
                 Features::F32(values) => out.copy_from_slice(&values[start..start + width]),
                 Features::U8 { bytes, scale, shift } => convert(&bytes[start..start + width], scale, shift, out),
+                Features::Read { rows, scale, shift } => {
+                    read.resize(width, 0);
+                    rows.0.read(row, &mut read)?;
+                    convert(&read, scale, shift, out);
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Writes the bytes of `row`, before scale and shift, into `out` `[width]`; true where rows are bytes.
+    ///
+    /// # Errors
+    /// When a row that is read when it is asked for cannot be had.
+    ///
+    /// # Panics
+    /// When `out` has another length, or the row is not in the data set.
+    pub fn read_bytes(&self, row: u32, out: &mut [u8]) -> Result<bool, ReadError> {
+        match &self.features {
+            Features::F32(_) => return Ok(false),
+            Features::U8 { bytes, .. } => out.copy_from_slice(&bytes[row as usize * self.width()..][..self.width()]),
+            Features::Read { rows, .. } => rows.0.read(row, out)?,
+        }
+        Ok(true)
     }
 
     /// Writes the targets of `rows`, in that order, into `out` `[rows, target_width]`.
@@ -245,23 +299,35 @@ impl Dataset {
 
     /// A copy of `rows`, in that order. Training and scoring do without: they gather batches by row number.
     ///
+    /// Rows that are read when they are asked for are read now and kept.
+    ///
+    /// # Errors
+    /// When such a row cannot be had.
+    ///
     /// # Panics
     /// When a row is not in the data set.
-    pub fn select(&self, rows: &[u32]) -> Dataset {
+    pub fn select(&self, rows: &[u32]) -> Result<Dataset, ReadError> {
         let width = self.width();
         let features = match &self.features {
             Features::F32(values) => Features::F32(select_rows(values, width, rows)),
             Features::U8 { bytes, scale, shift } => {
                 Features::U8 { bytes: select_rows(bytes, width, rows), scale: scale.clone(), shift: shift.clone() }
             }
+            Features::Read { rows: source, scale, shift } => {
+                let mut bytes = vec![0; rows.len() * width];
+                for (&row, out) in rows.iter().zip(bytes.chunks_exact_mut(width)) {
+                    source.0.read(row, out)?;
+                }
+                Features::U8 { bytes, scale: scale.clone(), shift: shift.clone() }
+            }
         };
-        Dataset {
+        Ok(Dataset {
             sample_shape: self.sample_shape.clone(),
             features,
             targets: select_rows(&self.targets, self.target_width, rows),
             target_width: self.target_width,
             weights: self.weights.as_ref().map(|weights| select_rows(weights, 1, rows)),
-        }
+        })
     }
 }
 
@@ -289,7 +355,10 @@ fn convert(bytes: &[u8], scale: &[f32], shift: &[f32], out: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::data::ReadBytes;
 
     fn bytes(scale: Vec<f32>, shift: Vec<f32>) -> Features {
         Features::U8 { bytes: vec![0, 10, 255, 1, 2, 3], scale, shift }
@@ -301,13 +370,13 @@ mod tests {
             Dataset::new(vec![1, 3], bytes(vec![0.5], vec![-1.0]), vec![1.0, 0.0], 1, None).expect("consistent");
         assert_eq!((dataset.rows(), dataset.width()), (2, 3));
         let mut out = [f32::NAN; 9];
-        dataset.gather_features(&[1, 0, 1], &mut out);
+        dataset.gather_features(&[1, 0, 1], &mut out).expect("in memory");
         assert_eq!(out, [-0.5, 0.0, 0.5, -1.0, 4.0, 126.5, -0.5, 0.0, 0.5]);
 
         let dataset =
             Dataset::new(vec![3], bytes(vec![1.0, 2.0, 3.0], vec![7.0]), vec![], 0, None).expect("consistent");
         let mut out = [f32::NAN; 3];
-        dataset.gather_features(&[1], &mut out);
+        dataset.gather_features(&[1], &mut out).expect("in memory");
         assert_eq!(out, [8.0, 11.0, 16.0]);
         dataset.gather_targets(&[1, 0], &mut []);
     }
@@ -322,7 +391,7 @@ mod tests {
             Some(vec![0.0, 1.0, 2.5]),
         )
         .expect("consistent");
-        let selected = dataset.select(&[2, 0]);
+        let selected = dataset.select(&[2, 0]).expect("in memory");
         selected.check().expect("still consistent");
         assert_eq!(selected.features, Features::F32(vec![5.0, 6.0, 1.0, 2.0]));
         assert_eq!(selected.targets, [30.0, 31.0, 10.0, 11.0]);
@@ -332,6 +401,46 @@ mod tests {
         dataset.gather_targets(&[2, 0], &mut targets);
         dataset.gather_weights(&[2, 0], &mut weights);
         assert_eq!((targets, weights), ([30.0, 31.0, 10.0, 11.0], [2.5, 0.0]));
+    }
+
+    /// Row r is r, r + 1; the last cannot be read.
+    #[derive(Debug)]
+    struct Counting;
+
+    impl ReadBytes for Counting {
+        fn rows(&self) -> usize {
+            4
+        }
+        fn width(&self) -> usize {
+            2
+        }
+        fn read(&self, row: u32, out: &mut [u8]) -> Result<(), ReadError> {
+            if row == 3 {
+                return Err(ReadError { place: "3.png".to_string(), reason: "is gone".to_string() });
+            }
+            out.copy_from_slice(&[row as u8, row as u8 + 1]);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn rows_are_read_when_they_are_asked_for() {
+        let rows = ByteRows(Arc::new(Counting));
+        let features = Features::Read { rows: rows.clone(), scale: vec![2.0], shift: vec![0.5] };
+        let dataset = Dataset::new(vec![2], features.clone(), vec![0.0; 4], 1, None).expect("consistent");
+        assert_eq!(dataset.rows(), 4);
+        let mut out = [0.0; 4];
+        dataset.gather_features(&[2, 0], &mut out).expect("there");
+        assert_eq!(out, [4.5, 6.5, 0.5, 2.5]);
+        let mut bytes = [0; 2];
+        assert_eq!((dataset.read_bytes(1, &mut bytes), bytes), (Ok(true), [1, 2]));
+        let kept = dataset.select(&[1]).expect("there");
+        assert_eq!(kept.features, Features::U8 { bytes: vec![1, 2], scale: vec![2.0], shift: vec![0.5] });
+        let error = dataset.gather_features(&[0, 3], &mut out).expect_err("gone");
+        assert_eq!(error.to_string(), "3.png: is gone");
+        assert_eq!(dataset.select(&[3]), Err(error));
+        let wide = Dataset::new(vec![3], features, vec![], 0, None).expect_err("another width");
+        assert_eq!(wide, DatasetError::Width { found: 2, width: 3, shape: vec![3] });
     }
 
     #[test]

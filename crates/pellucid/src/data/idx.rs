@@ -388,7 +388,7 @@ mod tests {
             (2, &[1, 1, 2][..], &[2.0, 0.0][..])
         );
         let mut row = [f32::NAN; 4];
-        made.gather_features(&[1, 0], &mut row);
+        made.gather_features(&[1, 0], &mut row).expect("in memory");
         let scale = 1.0 / 255.0;
         assert_eq!(row, [51.0 * scale, 102.0 * scale, 0.0, 1.0]);
 

@@ -415,7 +415,7 @@ mod tests {
             (&[7., 8., 9.][..], &[0., 1.][..])
         );
         let mut row = [0.0; 2];
-        loaded.test.gather_features(&[1], &mut row);
+        loaded.test.gather_features(&[1], &mut row).expect("in memory");
         assert_eq!(row, [50.0 * (1.0 / 255.0), 51.0 * (1.0 / 255.0)]);
         assert_eq!(loaded.task.output_width(), 10);
     }

@@ -9,12 +9,14 @@ pub mod sources;
 
 mod dataset;
 pub mod pipeline;
+mod read;
 mod split;
 pub mod table;
 mod task;
 
 pub use dataset::{Dataset, DatasetError, Features};
 pub use pipeline::{FitOptions, Pipeline, PipelineError, Transformed};
+pub use read::{ByteRows, ReadBytes, ReadError};
 pub use split::{Fractions, Split, SplitError};
 pub use table::{Table, TableError, TableOptions};
 pub use task::{TargetScaling, Task, TaskKind};

@@ -20,6 +20,9 @@ pub enum TrainError {
         /// The data's.
         found: String,
     },
+    /// A row could not be read.
+    #[error(transparent)]
+    Read(#[from] crate::data::ReadError),
     /// A setting that does not fit the others.
     #[error("{0}")]
     Settings(String),

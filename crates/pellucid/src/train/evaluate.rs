@@ -2,6 +2,7 @@
 
 use super::batch::fill;
 use super::{Part, Problem};
+use crate::data::ReadError;
 use crate::graph::{PlanError, PlanId, PlanOptions, Session};
 
 /// Rows of an evaluation batch: large enough for full speed, small enough for the cache.
@@ -37,7 +38,16 @@ impl Evaluator {
     }
 
     /// Runs the network over `part`, which has as many rows as was planned for.
-    pub fn run(&self, session: &mut Session, problem: &Problem, part: &Part, outputs: &mut Outputs) {
+    ///
+    /// # Errors
+    /// When a row cannot be read.
+    pub fn run(
+        &self,
+        session: &mut Session,
+        problem: &Problem,
+        part: &Part,
+        outputs: &mut Outputs,
+    ) -> Result<(), ReadError> {
         outputs.values.clear();
         let (mut loss, mut total) = (0.0, 0.0);
         let mut rows = &part.rows[..];
@@ -48,7 +58,7 @@ impl Evaluator {
                 .find(|(_, batch)| *batch <= rows.len())
                 .expect("as many rows as was planned for");
             let (now, later) = rows.split_at(batch);
-            fill(session, plan, problem, part.data, now);
+            fill(session, plan, problem, part.data, now)?;
             session.forward(plan, 0);
             outputs.values.extend_from_slice(session.value(plan, problem.prediction));
             let weight = part.weight_of(now, problem.weight.is_some());
@@ -57,5 +67,6 @@ impl Evaluator {
             rows = later;
         }
         outputs.loss = loss / total;
+        Ok(())
     }
 }

@@ -280,7 +280,7 @@ impl<'a> Loop<'a> {
         let plan = self.plans[usize::from(rows.len() < self.batch)].expect("a plan for every size of a batch");
         let step = self.state.step;
         if !self.filled {
-            fill(&mut self.session, plan, &self.problem, self.fit.train.data, rows);
+            fill(&mut self.session, plan, &self.problem, self.fit.train.data, rows)?;
             self.filled = self.rows_stay;
         }
         if matches!(self.updater, Updater::Whole { .. }) {
@@ -392,7 +392,7 @@ impl<'a> Loop<'a> {
         let (Some((evaluator, outputs)), Some(part)) = (&mut self.validation, &self.fit.validation) else {
             return Ok(None);
         };
-        evaluator.run(&mut self.session, &self.problem, part, outputs);
+        evaluator.run(&mut self.session, &self.problem, part, outputs)?;
         Ok(Some(epoch_scores(
             &self.fit.device,
             (self.fit.task, self.fit.loss.link()),

@@ -34,7 +34,7 @@ pub fn evaluate(
     let mut session = Session::new(problem.graph.clone(), device.clone(), parameters.clone(), 0);
     let evaluator = Evaluator::new(&mut session, &problem, part.rows.len())?;
     let mut outputs = Outputs::default();
-    evaluator.run(&mut session, &problem, part, &mut outputs);
+    evaluator.run(&mut session, &problem, part, &mut outputs)?;
     let mut report = report(device, (task, loss.link()), part, &outputs.values, Detail::Full)?;
     report.scores = with_loss(outputs.loss, &report.scores);
     Ok((report, outputs))

@@ -60,7 +60,7 @@ mod tests {
         let Features::U8 { bytes, .. } = &images.dataset.features else { panic!("digits are bytes") };
         assert_eq!(bytes.iter().max(), Some(&BRIGHTEST));
         let mut first = [f32::NAN; 64];
-        images.dataset.gather_features(&[0], &mut first);
+        images.dataset.gather_features(&[0], &mut first).expect("in memory");
         assert_eq!(first[..8], [0.0, 0.0, 5.0 / 16.0, 13.0 / 16.0, 9.0 / 16.0, 1.0 / 16.0, 0.0, 0.0]);
     }
 }
