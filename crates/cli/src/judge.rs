@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pellucid::data::{Features, Table, Task};
+use pellucid::data::{Table, Task};
 use pellucid::graph::{Graph, Parameters};
 use pellucid::metrics::{Report as Measured, Scores};
 use pellucid::nn::{Loss, LossLayer};
@@ -13,7 +13,7 @@ use crate::error::Outcome;
 use crate::format::{number, shorten};
 use crate::plot::Residuals;
 use crate::prepare::Rows;
-use crate::report::{Mistake, Picture};
+use crate::report::{Mistake, Pictures};
 use crate::terminal::{Screen, class_table, confusion_matrix, scores_table};
 use kernels::device::Device;
 
@@ -76,7 +76,7 @@ impl Judged {
     }
 
     /// The `most` worst mistakes: wrong classes of which the model was surest, or the values furthest off.
-    pub fn mistakes(&self, task: &Task, rows: &Rows, image: Option<[usize; 2]>, most: usize) -> Vec<Mistake> {
+    pub fn mistakes(&self, task: &Task, rows: &Rows, most: usize) -> Vec<Mistake> {
         let width = task.output_width();
         let mut found: Vec<(f64, usize, Mistake)> = Vec::new();
         for (at, (outputs, &row)) in self.readable.chunks_exact(width).zip(&rows.rows).enumerate() {
@@ -97,9 +97,10 @@ impl Judged {
         }
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         found.truncate(most);
+        let pictures = Pictures::of(&rows.data);
         let shown = |(_, at, mistake): (f64, usize, Mistake)| {
             let row = rows.rows[at];
-            let picture = image.and_then(|size| picture(rows, row, size));
+            let picture = pictures.and_then(|pictures| pictures.row(row));
             let text = rows.cells.as_ref().map_or(String::new(), |(table, lines)| row_text(table, lines[row as usize]));
             Mistake { picture, text, ..mistake }
         };
@@ -144,15 +145,6 @@ pub fn predicted_class(task: &Task, outputs: &[f32]) -> (usize, f64) {
             (best, f64::from(outputs[best]))
         }
     }
-}
-
-/// The image of a row, its pixels stretched to the whole range.
-fn picture(rows: &Rows, row: u32, [height, width]: [usize; 2]) -> Option<Picture> {
-    let Features::U8 { bytes, .. } = &rows.data.features else { return None };
-    let brightest = bytes.iter().copied().max().unwrap_or(0).max(1);
-    let pixels = &bytes[row as usize * height * width..][..height * width];
-    let pixels = pixels.iter().map(|pixel| (u16::from(*pixel) * 255 / u16::from(brightest)) as u8).collect();
-    Some(Picture { width: width as u32, height: height as u32, channels: 1, pixels })
 }
 
 /// A row of a table in words: `age = 39, workclass = Private`.

@@ -9,7 +9,7 @@ use pellucid::metrics;
 use pellucid::metrics::Scores;
 use pellucid::train::History;
 
-pub use picture::Picture;
+pub use picture::{Picture, Pictures};
 
 use crate::classes::{ClassScores, Confusion};
 use crate::format::{count, number, numbers, percent, rows, short};
@@ -300,10 +300,9 @@ impl Report {
         });
         let mut out = String::from(r#"<div class="wrong">"#);
         for mistake in &self.mistakes {
-            let picture = mistake.picture.as_ref().and_then(Picture::data_uri);
             out.push_str("<figure>");
-            if let Some(address) = picture {
-                let _ = write!(out, r#"<img src="{address}" alt="{}"/>"#, escape(&mistake.truth));
+            if let Some(picture) = &mistake.picture {
+                out.extend(picture.element(&mistake.truth));
             }
             let sure = mistake.probability.map_or(String::new(), |share| format!(" ({})", percent(share)));
             let (predicted, truth) = (escape(&mistake.predicted), escape(&mistake.truth));

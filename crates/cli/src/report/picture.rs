@@ -2,6 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use pellucid::data::{Dataset, Features};
+
+use crate::markup::escape;
+
+/// Pixels of the screen that a small picture is enlarged to at most: each of its pixels becomes a square of several.
+const SHOWN_SIDE: u32 = 112;
 
 /// An image of one byte for each channel, row by row; a colour image holds red, green and blue of each pixel side by side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +23,33 @@ pub struct Picture {
 }
 
 impl Picture {
+    /// The image whose planes `[channels, height, width]` are `bytes`, channel by channel as data sets have them; `None`
+    /// unless it is grey or red, green and blue, and the bytes fill it.
+    pub fn from_planes([channels, height, width]: [usize; 3], bytes: &[u8]) -> Option<Picture> {
+        let plane = height * width;
+        if !matches!(channels, 1 | 3) || plane == 0 || bytes.len() != channels * plane {
+            return None;
+        }
+        let pixels = (0..plane).flat_map(|pixel| (0..channels).map(move |channel| bytes[channel * plane + pixel]));
+        Some(Picture {
+            width: u32::try_from(width).ok()?,
+            height: u32::try_from(height).ok()?,
+            channels: channels as u8,
+            pixels: pixels.collect(),
+        })
+    }
+
+    /// The image as an element of a page; `description` is for those who do not see it. A small one is enlarged by a whole
+    /// factor with crisp pixels, a larger one keeps its size.
+    pub fn element(&self, description: &str) -> Option<String> {
+        let address = self.data_uri()?;
+        let factor = (SHOWN_SIDE / self.width.max(self.height)).max(1);
+        let class = if factor > 1 { r#" class="pixels""# } else { "" };
+        let (width, height) = (self.width * factor, self.height * factor);
+        let description = escape(description);
+        Some(format!(r#"<img{class} src="{address}" width="{width}" height="{height}" alt="{description}"/>"#))
+    }
+
     /// The image as a PNG in a `data:` address, as `<img src>` takes it; `None` if the pixels do not fit the size or there
     /// is none.
     pub fn data_uri(&self) -> Option<String> {
@@ -40,9 +73,107 @@ impl Picture {
     }
 }
 
+/// The pictures of a data set whose rows are pictures.
+#[derive(Clone, Copy, Debug)]
+pub struct Pictures<'a> {
+    data: &'a Dataset,
+    shape: [usize; 3],
+    /// The brightest byte that rows may have; it is shown as white.
+    white: u8,
+}
+
+impl<'a> Pictures<'a> {
+    /// The pictures of `data`; `None` if its rows are not bytes of shape `[1 or 3, height, width]`.
+    pub fn of(data: &'a Dataset) -> Option<Pictures<'a>> {
+        let shape: [usize; 3] = data.sample_shape.as_slice().try_into().ok()?;
+        // Scans may count in other steps than photographs: digits of 16 greys are not to be shown black.
+        let white = match &data.features {
+            Features::U8 { bytes, .. } => bytes.iter().copied().max().unwrap_or(u8::MAX).max(1),
+            Features::Read { .. } => u8::MAX,
+            Features::F32(_) => return None,
+        };
+        matches!(shape[0], 1 | 3).then_some(Pictures { data, shape, white })
+    }
+
+    /// The picture of a row; `None` if it is read from where it can no longer be had.
+    ///
+    /// # Panics
+    /// When the row is not in the data set.
+    pub fn row(&self, row: u32) -> Option<Picture> {
+        let mut bytes = vec![0; self.data.width()];
+        self.data.read_bytes(row, &mut bytes).ok()?;
+        for byte in &mut bytes {
+            *byte = (u16::from(*byte) * u16::from(u8::MAX) / u16::from(self.white)) as u8;
+        }
+        Picture::from_planes(self.shape, &bytes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use pellucid::data::{ByteRows, ReadBytes, ReadError};
+
     use super::*;
+
+    /// Rows of two pixels in three colours, of which only the first can be read.
+    #[derive(Debug)]
+    struct Streamed;
+
+    impl ReadBytes for Streamed {
+        fn rows(&self) -> usize {
+            2
+        }
+
+        fn width(&self) -> usize {
+            6
+        }
+
+        fn read(&self, row: u32, out: &mut [u8]) -> Result<(), ReadError> {
+            out.copy_from_slice(&[10, 11, 20, 21, 30, 31]);
+            let gone = ReadError { place: "b.png".to_string(), reason: "it is gone".to_string() };
+            if row == 0 { Ok(()) } else { Err(gone) }
+        }
+    }
+
+    #[test]
+    fn rows_of_planes_become_pictures_of_pixels_whether_kept_or_streamed() {
+        let data = |sample_shape: &[usize], features| {
+            Dataset::new(sample_shape.to_vec(), features, vec![], 0, None).expect("consistent")
+        };
+        let (scale, shift) = (vec![1.0], vec![0.0]);
+        let rows = ByteRows(Arc::new(Streamed));
+        let streamed = data(&[3, 1, 2], Features::Read { rows, scale: scale.clone(), shift: shift.clone() });
+        let pictures = Pictures::of(&streamed).expect("pictures");
+        let first = pictures.row(0).expect("a picture");
+        assert_eq!((first.width, first.height, first.channels), (2, 1, 3));
+        assert_eq!(first.pixels, [10, 20, 30, 11, 21, 31]);
+        assert_eq!(pictures.row(1), None);
+
+        let bytes = vec![0, 4, 8, 16, 1, 0, 0, 0];
+        let kept = data(&[1, 2, 2], Features::U8 { bytes, scale: scale.clone(), shift: shift.clone() });
+        let pictures = Pictures::of(&kept).expect("pictures");
+        assert_eq!(pictures.row(0).expect("a picture").pixels, [0, 63, 127, 255]);
+        assert_eq!(pictures.row(1).expect("a picture").pixels[0], 15, "the brightest of all rows is white");
+
+        assert!(Pictures::of(&data(&[4], Features::F32(vec![0.0; 8]))).is_none());
+        assert!(Pictures::of(&data(&[2, 1, 2], Features::U8 { bytes: vec![0; 4], scale, shift })).is_none());
+    }
+
+    #[test]
+    fn small_pictures_are_enlarged_by_whole_factors_and_large_ones_are_not() {
+        let shown = |width, height| {
+            let picture = Picture { width, height, channels: 1, pixels: vec![0; (width * height) as usize] };
+            picture.element("a <b>").expect("a picture")
+        };
+        for (size, expected) in [((28, 28), 112), ((32, 32), 96), ((8, 8), 112), ((40, 20), 80), ((200, 300), 200)] {
+            let element = shown(size.0, size.1);
+            assert!(element.contains(&format!(r#"width="{expected}""#)), "{size:?}: {element}");
+            assert_eq!(element.contains("pixels"), expected != size.0, "{element}");
+            assert!(element.contains("a &lt;b&gt;"), "{element}");
+        }
+    }
 
     #[test]
     fn pixels_come_back_from_the_png() {

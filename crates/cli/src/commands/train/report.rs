@@ -34,7 +34,7 @@ impl Run<'_> {
         if let (Some(last), Some((_, rows))) = (judged.last(), prepared.parts().last()) {
             report.judge(last.part, &last.measured, prepared.task.class_names());
             report.residuals = last.residuals(&prepared.task, rows);
-            report.mistakes = last.mistakes(&prepared.task, rows, prepared.image_size(), MISTAKES);
+            report.mistakes = last.mistakes(&prepared.task, rows, MISTAKES);
         }
         report
     }
