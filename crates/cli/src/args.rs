@@ -85,6 +85,7 @@ Examples:
   pellucid train adult-train.csv --target -1 --test adult-test.csv
   pellucid train houses.csv --target price --net \"dense 64 relu -> dense 64 relu -> dense\" --lr 3e-3
   pellucid train mnist --data-dir mnist/ --net \"dense 128 relu -> dense 10\" --epochs 10 --batch-size 32
+  pellucid train mnist --net mnist-cnn --augment \"rotate 10, shift 2, scale 0.9..1.1\"
   pellucid train run.toml --seed 2 --out runs/second
   pellucid train digits --out runs/d --resume";
 

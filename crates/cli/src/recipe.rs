@@ -1,6 +1,6 @@
 //! From settings to what the fit loop takes: network, loss, options.
 
-use pellucid::data::{Task, TaskKind};
+use pellucid::data::{Augmentation, Task, TaskKind};
 use pellucid::graph::Graph;
 use pellucid::nn::notation::Network;
 use pellucid::nn::{BuiltNetwork, Init, Link, Loss, LossLayer, NetworkError, NetworkOptions};
@@ -50,11 +50,16 @@ impl Recipe {
         }
         let loss = loss(&settings, prepared, &graph)?;
         let options = options(&settings, &prepared.task, !prepared.validation.is_empty())?;
+        let sample_shape = &prepared.train.data.sample_shape;
+        options.augmentation.check(sample_shape).map_err(|error| Failure::new(format!("--augment: {error}")))?;
         let mut settings = settings;
         settings.net = Some(notation.clone());
         settings.loss = Some(loss.to_string());
         // Part of the loss now.
         (settings.class_weights, settings.label_smoothing) = (None, None);
+        if settings.augment.is_some() {
+            settings.augment = Some(options.augmentation.to_string());
+        }
         settings.lr = Some(options.optimizer.learning_rate());
         settings.optimizer = Some(without_rate(&options.optimizer)?);
         settings.task = Some(task.name().to_string());
@@ -218,6 +223,8 @@ fn options(settings: &Settings, task: &Task, validation: bool) -> Outcome<FitOpt
         clipping.check()?;
     }
     let schedule = ScheduleConfig::parse(settings.schedule.as_deref().unwrap_or("constant"))?;
+    let augmentation = Augmentation::parse(settings.augment.as_deref().unwrap_or_default())
+        .map_err(|error| Failure::new(format!("--augment: {error}")))?;
     if !validation && (settings.patience.is_some() || settings.monitor.is_some()) {
         let message = "early stopping needs validation rows; give --validation, or drop --patience and --monitor";
         return Err(Failure::new(message));
@@ -234,6 +241,7 @@ fn options(settings: &Settings, task: &Task, validation: bool) -> Outcome<FitOpt
         epochs: settings.epochs.unwrap_or(0),
         batch_size: settings.batch_size.unwrap_or(pellucid::train::BatchSize::Rows(32)),
         seed: settings.seed(),
+        augmentation,
         shuffle: true,
         optimizer,
         schedule,

@@ -118,6 +118,11 @@ pub struct Settings {
     #[arg(long, value_name = "X", help_heading = TRAINING)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_smoothing: Option<f64>,
+    /// What is done to training pictures at random: "flip, crop 4, rotate 15, scale 0.9..1.1, shear 5, shift 2, elastic 1.5,
+    /// brightness 0.2, contrast 0.2, cutout 8, mixup 0.2, cutmix 1, border reflect", or none; lengths in pixels [default: none]
+    #[arg(long, value_name = "LIST", help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub augment: Option<String>,
     /// Decoupled weight decay (weights only, not biases)
     #[arg(long, value_name = "X", help_heading = TRAINING)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,7 @@ use std::thread;
 use kernels::device::Device;
 use kernels::simd::Isa;
 
-use pellucid::data::{Dataset, Features, Task};
+use pellucid::data::{Augmentation, Dataset, Features, Task};
 use pellucid::nn::{self, Loss};
 use pellucid::optim::OptimizerConfig;
 use pellucid::train::{BatchSize, Control, Event, Fit, FitOptions, Part};
@@ -34,17 +34,38 @@ fn begun_device(threads: usize) -> Arc<Device> {
     Arc::new(device)
 }
 
+const ROWS: usize = 1000;
+
+fn targets() -> Vec<f32> {
+    (0..ROWS).map(|i| (i % 4) as f32).collect()
+}
+
+fn numbers() -> Dataset {
+    let x: Vec<f32> = (0..ROWS * 20).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect();
+    Dataset::new(vec![20], Features::F32(x), targets(), 1, None).expect("rows of twenty numbers")
+}
+
+fn pictures() -> Dataset {
+    let bytes = (0..ROWS * 3 * 8 * 9).map(|i| ((i * 37) % 251) as u8).collect();
+    let features = Features::U8 { bytes, scale: vec![1.0 / 255.0], shift: vec![-0.5] };
+    Dataset::new(vec![3, 8, 9], features, targets(), 1, Some(vec![1.5; ROWS])).expect("small pictures")
+}
+
 /// Allocations between the first and the last step of an epoch.
-fn allocations_of_steps(device: &Arc<Device>, network: &str, optimizer: &str, rows: usize) -> usize {
-    let x: Vec<f32> = (0..rows * 20).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect();
-    let y: Vec<f32> = (0..rows).map(|i| (i % 4) as f32).collect();
-    let data = Dataset::new(vec![20], Features::F32(x), y, 1, None).expect("rows of twenty numbers");
-    let network = nn::network(network, &[20], Some(4)).expect("a network");
+fn allocations_of_steps(
+    device: &Arc<Device>,
+    data: &Dataset,
+    network: &str,
+    optimizer: &str,
+    augmentation: &str,
+) -> usize {
+    let network = nn::network(network, &data.sample_shape, Some(4)).expect("a network");
     let task = Task::Multiclass { classes: ["a", "b", "c", "d"].map(String::from).to_vec() };
     let options = FitOptions {
         epochs: 1,
         batch_size: BatchSize::Rows(32),
         optimizer: OptimizerConfig::parse(optimizer).expect("an optimiser"),
+        augmentation: Augmentation::parse(augmentation).expect("an augmentation"),
         ..FitOptions::default()
     };
     let (mut first, mut last) = (None, 0);
@@ -57,7 +78,7 @@ fn allocations_of_steps(device: &Arc<Device>, network: &str, optimizer: &str, ro
         Control::Continue
     };
     let loss = Loss::cross_entropy();
-    let fit = Fit { device: device.clone(), ..Fit::new(&network, &loss, &task, Part::all(&data), &options) };
+    let fit = Fit { device: device.clone(), ..Fit::new(&network, &loss, &task, Part::all(data), &options) };
     let fitted = fit.run(&mut watcher).expect("a run");
     assert!(fitted.steps > 10);
     last - first.expect("steps")
@@ -66,6 +87,7 @@ fn allocations_of_steps(device: &Arc<Device>, network: &str, optimizer: &str, ro
 fn main() {
     for threads in [1, 2, 3] {
         let device = begun_device(threads);
+        let (numbers, pictures) = (numbers(), pictures());
         // The last batch is smaller, so both plans are used.
         for network in [
             "dense",
@@ -76,9 +98,18 @@ fn main() {
             "reshape 4x5 -> spatial-dropout 0.2 -> maxpool 3 stride=1 pad=1 -> global-avgpool -> dense",
         ] {
             for optimizer in ["sgd:momentum=0.9", "adam", "adamw"] {
-                let count = allocations_of_steps(&device, network, optimizer, 1000);
+                let count = allocations_of_steps(&device, &numbers, network, optimizer, "none");
                 assert_eq!(count, 0, "{network}, {optimizer}, {threads} threads");
             }
+        }
+        for augmentation in [
+            "flip, crop 2",
+            "flip, rotate 10, elastic 1, shift 2, brightness 0.1, contrast 0.2, cutout 3, border zeros",
+            "crop 1, mixup 0.2, cutmix 1",
+        ] {
+            let count =
+                allocations_of_steps(&device, &pictures, "conv 4 3x3 relu -> flatten -> dense", "adam", augmentation);
+            assert_eq!(count, 0, "{augmentation}, {threads} threads");
         }
     }
     println!("a training step allocates nothing: ok");

@@ -50,6 +50,11 @@ fn each_mistake_has_its_message() {
         (&["train", "nothing.toml"], "there is no `data`"),
         (&["train", "broken.toml"], "line 1"),
         (&["train", "none.toml"], "there is no file none.toml"),
+        // Augmentation.
+        (&["train", "digits", "--augment", "flip, rotat 15"], "--augment: augmentation 2, 'rotat 15': there is no"),
+        (&["train", "digits", "--augment", "crop"], "augmentation 1, 'crop': write crop and a whole number of pixels"),
+        (&["train", "digits", "--augment", "crop 8"], "pictures of 8 × 8 pixels are too small"),
+        (&["train", "iris", "--augment", "flip"], "augmentation is for pictures"),
         // Networks.
         (&["train", "iris", "--net", "dens 10 relu"], "  dens 10 relu\n  ^^^^ did you mean 'dense'?"),
         (&["train", "iris", "--net", "dense 8 relu -> dense 4"], "the task needs [batch, 3]"),

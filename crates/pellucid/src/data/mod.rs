@@ -1,5 +1,6 @@
-//! Sources, typed columns, preprocessing, splits, batches.
+//! Sources, typed columns, preprocessing, augmentation, splits.
 
+pub mod augment;
 pub mod builtin;
 pub mod download;
 pub mod generate;
@@ -14,6 +15,7 @@ mod split;
 pub mod table;
 mod task;
 
+pub use augment::{AugmentError, Augmentation};
 pub use dataset::{Dataset, DatasetError, Features};
 pub use pipeline::{FitOptions, Pipeline, PipelineError, Transformed};
 pub use read::{ByteRows, ReadBytes, ReadError};

@@ -15,8 +15,9 @@ pub enum Purpose {
     Split,
     /// The points of a generated data set.
     Generate,
-    /// Augmentation of a picture; the step is the epoch.
-    Augment,
+    /// Augmentation of pictures: one number for each thing that is drawn; the step is the epoch, or that of the training
+    /// where the rows of a batch are mixed.
+    Augment(usize),
 }
 
 impl Purpose {
@@ -30,7 +31,7 @@ impl Purpose {
             Purpose::Shuffle => (3, 0),
             Purpose::Split => (4, 0),
             Purpose::Generate => (5, 0),
-            Purpose::Augment => (6, 0),
+            Purpose::Augment(index) => (6, index),
         };
         assert!(position < POSITIONS, "positions below 2^28");
         Stream::new(seed, (kind * POSITIONS + position) as u32)

@@ -10,7 +10,7 @@ use crate::data::{Dataset, Features, ReadError};
 use crate::graph::{PlanId, Session};
 
 /// Rows that one task reads.
-const ROWS_OF_A_TASK: usize = 8;
+pub(super) const ROWS_OF_A_TASK: usize = 8;
 
 /// Fills the inputs of `plan` with `rows` of `data`; targets and weights where the problem has them.
 pub(super) fn fill(
@@ -22,12 +22,27 @@ pub(super) fn fill(
 ) -> Result<(), ReadError> {
     let device = session.device().clone();
     gather_features(&device, data, rows, session.input_mut(plan, problem.input))?;
-    let target = session.input_mut(plan, problem.target);
-    gather(&device, data.target_width, &data.targets, rows, target);
+    gather_targets(&device, data, problem, rows, session.input_mut(plan, problem.target));
     if let (Some(value), Some(weights)) = (problem.weight, &data.weights) {
         gather(&device, 1, weights, rows, session.input_mut(plan, value));
     }
     Ok(())
+}
+
+/// The targets of `rows`: `out` [rows, targets], or the probabilities of the classes, [rows, targets, classes]. A label
+/// that is no class gives NaN, which the loss passes on.
+pub(super) fn gather_targets(device: &Device, data: &Dataset, problem: &Problem, rows: &[u32], out: &mut [f32]) {
+    let Some(classes) = problem.classes else {
+        return gather(device, data.target_width, &data.targets, rows, out);
+    };
+    let labels = rows.iter().flat_map(|&row| &data.targets[row as usize * data.target_width..][..data.target_width]);
+    for (out, &label) in out.chunks_exact_mut(classes).zip(labels) {
+        let class = label as usize;
+        out.fill(if class as f32 == label && class < classes { 0.0 } else { f32::NAN });
+        if let Some(probability) = out.get_mut(class) {
+            *probability += 1.0;
+        }
+    }
 }
 
 /// The inputs of `rows`, as they enter a network: `out` [rows, width].

@@ -23,6 +23,9 @@ pub enum TrainError {
     /// A row could not be read.
     #[error(transparent)]
     Read(#[from] crate::data::ReadError),
+    /// An augmentation that does not fit the data.
+    #[error(transparent)]
+    Augment(#[from] crate::data::AugmentError),
     /// A setting that does not fit the others.
     #[error("{0}")]
     Settings(String),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use kernels::device::Device;
 
+use super::augmented::Augmented;
 use super::batch::fill;
 use super::evaluate::{Evaluator, Outputs};
 use super::order::Order;
@@ -110,6 +111,7 @@ struct Loop<'a> {
     updater: Updater,
     schedule: Schedule,
     order: Order,
+    augmented: Option<Augmented>,
     batch: usize,
     plans: [Option<PlanId>; 2],
     validation: Option<(Evaluator, Outputs)>,
@@ -137,7 +139,12 @@ impl<'a> Loop<'a> {
             let message = "keeping the best epoch needs a validation part";
             return Err(TrainError::Settings(message.to_string()));
         }
-        let mut problem = Problem::new(fit.network, fit.loss, fit.train.data.weights.is_some())?;
+        let weighted = fit.train.data.weights.is_some();
+        let mut problem = if options.augmentation.mixes() {
+            Problem::of_mixtures(fit.network, fit.loss, weighted)?
+        } else {
+            Problem::new(fit.network, fit.loss, weighted)?
+        };
         problem.graph = Arc::new(exchange_max(Arc::unwrap_or_clone(problem.graph)));
         fit.train.check(&problem)?;
         let device = fit.device.clone();
@@ -146,6 +153,7 @@ impl<'a> Loop<'a> {
             None => Parameters::initialise(&problem.graph, &device, options.seed),
         };
         let batch = options.batch_size.rows(rows);
+        let augmented = Augmented::new(options, fit.train.data, &problem, &device, batch)?;
         let steps_per_epoch = rows.div_ceil(batch) as u64;
         let updater = Updater::new(options, &problem.graph, parameters.segments(), batch == rows)?;
         let rate = options.optimizer.learning_rate();
@@ -179,6 +187,7 @@ impl<'a> Loop<'a> {
             updater,
             schedule,
             order,
+            augmented,
             batch,
             plans,
             validation,
@@ -279,7 +288,10 @@ impl<'a> Loop<'a> {
         let rows = &self.order.current()[range];
         let plan = self.plans[usize::from(rows.len() < self.batch)].expect("a plan for every size of a batch");
         let step = self.state.step;
-        if !self.filled {
+        if let Some(augmented) = &mut self.augmented {
+            let epoch = self.state.epochs as u64;
+            augmented.fill(&mut self.session, plan, &self.problem, self.fit.train.data, rows, epoch, step)?;
+        } else if !self.filled {
             fill(&mut self.session, plan, &self.problem, self.fit.train.data, rows)?;
             self.filled = self.rows_stay;
         }
@@ -293,7 +305,9 @@ impl<'a> Loop<'a> {
         }
         let outputs = self.session.value(plan, self.problem.prediction);
         let classes = (self.fit.task, self.fit.loss.link());
-        self.state.running.add(classes, &self.fit.train, rows, outputs, f64::from(loss));
+        // Of a mixture, the row that most of it is from.
+        let judged = self.augmented.as_ref().map_or(rows, |augmented| augmented.main_rows(rows));
+        self.state.running.add(classes, &self.fit.train, judged, outputs, f64::from(loss));
         self.session.backward(plan, step);
         let rate = self.schedule.rate(step);
         let (parameters, gradients) = self.session.parameters_and_gradients();

@@ -1,6 +1,7 @@
 //! The fit loop, events, early stopping, checkpoints, history. What a run does is a function of data, settings and
 //! seed: not of threads, instruction sets, or how often it was interrupted.
 
+mod augmented;
 mod batch;
 mod error;
 mod evaluate;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{TrainError, metric_names};
-use crate::data::Task;
+use crate::data::{Augmentation, Task};
 use crate::optim::{Clipping, Groups, OptimizerConfig, ScheduleConfig};
 
 /// Rows of one update.
@@ -113,6 +113,9 @@ pub struct FitOptions {
     pub batch_size: BatchSize,
     /// Seed of initial values, order and dropout.
     pub seed: u64,
+    /// What is done to the training rows, if they are pictures.
+    #[serde(default, skip_serializing_if = "Augmentation::is_none")]
+    pub augmentation: Augmentation,
     /// Rows in a new order every epoch; in their own order if not. A full batch is never reordered.
     pub shuffle: bool,
     /// The optimiser.
@@ -132,13 +135,14 @@ pub struct FitOptions {
 }
 
 impl Default for FitOptions {
-    /// 20 epochs of batches of 32 in a new order each, Adam at its own rate, constant; no penalties, no clipping, no
+    /// 20 epochs of batches of 32 in a new order each, Adam at its own rate, constant; no augmentation, no penalties, no clipping, no
     /// early stopping; seed 0.
     fn default() -> FitOptions {
         FitOptions {
             epochs: 20,
             batch_size: BatchSize::Rows(32),
             seed: 0,
+            augmentation: Augmentation::default(),
             shuffle: true,
             optimizer: OptimizerConfig::Adam(Default::default()),
             schedule: ScheduleConfig::default(),

@@ -42,7 +42,7 @@ impl<'a> Part<'a> {
             let (expected, found) = (format!("{input:?}"), format!("{:?}", self.data.sample_shape));
             return Err(TrainError::Data { what: "shape of a row", expected, found });
         }
-        let target = sample(problem.target).iter().product::<usize>();
+        let target = sample(problem.target).iter().product::<usize>() / problem.classes.unwrap_or(1);
         if target != self.data.target_width {
             let (expected, found) = (target.to_string(), self.data.target_width.to_string());
             return Err(TrainError::Data { what: "number of targets", expected, found });

@@ -28,6 +28,11 @@ impl Updater {
         if options.clipping.is_some() {
             return refuse("lbfgs measures its steps by the gradients as they are; leave clipping out");
         }
+        if !options.augmentation.is_none() {
+            return refuse(
+                "lbfgs needs the same loss at the same parameters, which augmentation does not give; leave it out",
+            );
+        }
         if graph.nodes().iter().any(|node| node.op.is_random()) {
             return refuse(
                 "lbfgs needs the same loss at the same parameters, which dropout does not give; leave it out",

@@ -70,8 +70,12 @@ pub(super) fn training_words(recipe: &Recipe) -> String {
         Some(stopping) => format!(", ending after {} without a better {}", stopping.patience, stopping.monitor),
         None => String::new(),
     };
+    let augmented = match options.augmentation.is_none() {
+        true => String::new(),
+        false => format!("; augmented: {}", options.augmentation),
+    };
     format!(
-        "{}, {optimizer}, lr {rate}, {}; batches of {}, {} epochs{stopping}; seed {}",
+        "{}, {optimizer}, lr {rate}, {}; batches of {}, {} epochs{stopping}{augmented}; seed {}",
         recipe.loss, options.schedule, options.batch_size, options.epochs, options.seed
     )
 }
