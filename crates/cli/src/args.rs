@@ -58,7 +58,7 @@ pub struct Look {
 /// `pellucid train`.
 #[derive(Args, Debug)]
 pub struct TrainArgs {
-    /// A data set's name, a CSV or TSV file (gzipped or not), or a run.toml with settings
+    /// A data set's name, a CSV or TSV file (gzipped or not), a folder or tar archive of pictures, or a run.toml with settings
     #[arg(value_name = "DATA")]
     pub data: String,
     /// Settings.
@@ -76,8 +76,10 @@ pub struct TrainArgs {
 }
 
 const TRAIN_EXAMPLES: &str = "\
-DATA by name: digits, iris (in the program); mnist, fashion-mnist (downloaded, or from --data-dir);
+DATA by name: digits, iris (in the program); mnist, fashion-mnist, cifar10 (downloaded, or from --data-dir);
 xor, moons, circles, spiral, blobs, sine (generated).
+DATA of pictures: train/CLASS/*.png and test/CLASS/*.png, or CLASS/*.png alone (also jpg, gif, bmp, webp), in a folder,
+a .tar or a .tar.gz; the names of the folders are the classes.
 A run.toml has the same names as the flags, one `name = value` a line, and `data`; flags win.
 
 Examples:
@@ -86,6 +88,8 @@ Examples:
   pellucid train houses.csv --target price --net \"dense 64 relu -> dense 64 relu -> dense\" --lr 3e-3
   pellucid train mnist --data-dir mnist/ --net \"dense 128 relu -> dense 10\" --epochs 10 --batch-size 32
   pellucid train mnist --net mnist-cnn --augment \"rotate 10, shift 2, scale 0.9..1.1\"
+  pellucid train pictures/ --size 64
+  pellucid train pictures.tar.gz --net resnet20
   pellucid train run.toml --seed 2 --out runs/second
   pellucid train digits --out runs/d --resume";
 
@@ -95,8 +99,8 @@ pub struct EvaluateArgs {
     /// The model: a model.safetensors, or the folder of a run
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// A CSV or TSV file with the answers, or a data set's name (its test part)
-    #[arg(long, value_name = "FILE|NAME")]
+    /// A CSV or TSV file with the answers, a folder or archive of pictures, or a data set's name (its test part)
+    #[arg(long, value_name = "FILE|FOLDER|NAME")]
     pub data: String,
     /// How files are read, and what computes.
     #[command(flatten)]
@@ -110,6 +114,7 @@ const EVALUATE_EXAMPLES: &str = "\
 Examples:
   pellucid evaluate runs/adult-train-1/model.safetensors --data adult-test.csv
   pellucid evaluate runs/digits-1 --data digits
+  pellucid evaluate runs/pictures-1 --data pictures/
   pellucid evaluate runs/mnist-1 --data mnist --data-dir mnist/ --json";
 
 /// `pellucid predict`.
@@ -118,8 +123,9 @@ pub struct PredictArgs {
     /// The model: a model.safetensors, or the folder of a run
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// A CSV or TSV file with the inputs (answers may be there and are not used), or - for standard input
-    #[arg(long, value_name = "FILE|-")]
+    /// A CSV or TSV file with the inputs (answers may be there and are not used), or - for standard input; a picture, or a
+    /// folder or archive of pictures
+    #[arg(long, value_name = "FILE|FOLDER|-")]
     pub data: String,
     /// Where the rows with predictions go [default: standard output]
     #[arg(long, value_name = "FILE")]
@@ -136,9 +142,12 @@ const PREDICT_EXAMPLES: &str = "\
 Writes the rows of DATA as CSV with a header and further columns: for classes `prediction` and
 `probability_CLASS` for each, for labels `prediction_LABEL` and `probability_LABEL`, for numbers
 `prediction` in the units of the target (`prediction_TARGET` if there are several).
+Pictures have a row each, with the column `file` in front.
 
 Examples:
   pellucid predict runs/houses-1/model.safetensors --data new.csv --out predicted.csv
+  pellucid predict runs/pictures-1 --data picture.png
+  pellucid predict runs/pictures-1 --data new-pictures/ --out predicted.csv
   cut -d, -f1-4 flowers.csv | pellucid predict runs/iris-1 --data -";
 
 /// How files are read and what computes; for `evaluate` and `predict`.
@@ -150,9 +159,15 @@ pub struct InputArgs {
     /// Whether the first line holds names: yes or no [default: detected]
     #[arg(long, value_name = "YES|NO")]
     pub header: Option<crate::settings::YesNo>,
-    /// Folder with the files of mnist or fashion-mnist
+    /// Folder with the files of mnist, fashion-mnist or cifar10
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Memory for pictures, such as 500MB or 8GB [default: 2GB]
+    #[arg(long, value_name = "BYTES")]
+    pub memory: Option<crate::settings::Memory>,
+    /// Leave out pictures that cannot be read
+    #[arg(long)]
+    pub skip_bad: bool,
     /// Threads [default: one for each processor]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -186,7 +201,7 @@ Examples:
 /// `pellucid data`.
 #[derive(Args, Debug)]
 pub struct DataArgs {
-    /// A data set's name, or a CSV or TSV file (gzipped or not)
+    /// A data set's name, a CSV or TSV file (gzipped or not), or a folder or tar archive of pictures
     #[arg(value_name = "DATA")]
     pub data: String,
     /// Those about data count here.
@@ -201,7 +216,8 @@ const DATA_EXAMPLES: &str = "\
 Examples:
   pellucid data adult-train.csv
   pellucid data houses.csv --target price
-  pellucid data mnist --data-dir mnist/";
+  pellucid data mnist --data-dir mnist/
+  pellucid data pictures.tar.gz";
 
 #[cfg(test)]
 mod tests {

@@ -20,10 +20,17 @@ pub fn device(isa: Option<&str>, threads: Option<usize>) -> Outcome<Arc<Device>>
         Some(name) => name.parse().map_err(|error| Failure::new(format!("--isa: {error}")))?,
         None => Isa::best(),
     };
-    let threads = match threads {
-        Some(threads) if (1..=MOST_THREADS).contains(&threads) => threads,
-        Some(threads) => return Err(Failure::new(format!("--threads is from 1 to {MOST_THREADS}; got {threads}"))),
-        None => available_parallelism().map_or(1, usize::from),
-    };
-    Ok(Arc::new(Device::new(isa, threads)))
+    Ok(Arc::new(Device::new(isa, self::threads(threads)?)))
+}
+
+/// The number of threads that the flag says; by default one for each processor.
+///
+/// # Errors
+/// A number out of range.
+pub fn threads(threads: Option<usize>) -> Outcome<usize> {
+    match threads {
+        Some(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
+        Some(threads) => Err(Failure::new(format!("--threads is from 1 to {MOST_THREADS}; got {threads}"))),
+        None => Ok(available_parallelism().map_or(1, usize::from)),
+    }
 }

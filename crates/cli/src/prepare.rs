@@ -3,11 +3,13 @@
 mod describe;
 mod images;
 mod locate;
+mod pictures;
 mod tables;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use pellucid::data::images::Shape;
 use pellucid::data::{Dataset, Fractions, Table, Task};
 use pellucid::model::Preprocessing;
 use pellucid::train::Part;
@@ -15,6 +17,7 @@ use pellucid::train::Part;
 pub use describe::{class_shares, column_rows, summary_text};
 pub use images::{image_rows, pixel_rows};
 pub use locate::{Located, locate};
+pub use pictures::{memory_bytes, picture_input, scored_pictures, with_workers};
 pub use tables::{read_table, scored_rows, table_options, transformed};
 
 use crate::error::{Failure, Outcome};
@@ -97,6 +100,8 @@ pub struct Prepared {
     pub targets: Vec<String>,
     /// Shares of the rows that were set apart, as settings say them; `None` where a part has its own source.
     pub shares: Shares,
+    /// Channels, height and width that files of pictures were made to have, as settings say them.
+    pub pictured: Option<Shape>,
     /// How the parts came about, in a few words.
     pub split: String,
     /// What the user should know.
@@ -119,10 +124,10 @@ impl Prepared {
         self.train.data.width()
     }
 
-    /// Height and width, if rows are images.
-    pub fn image_size(&self) -> Option<[usize; 2]> {
+    /// Channels, height and width, if rows are images.
+    pub fn image_size(&self) -> Option<Shape> {
         match self.preprocessing {
-            Preprocessing::Images { size, .. } => Some(size),
+            Preprocessing::Images { size: [height, width], channels, .. } => Some([channels, height, width]),
             _ => None,
         }
     }
@@ -146,6 +151,7 @@ pub fn prepare(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared
                 tables::prepare(text.table(source.name)?, source.name, description, &settings)?
             }
         },
+        Located::Pictures(path) => pictures::load(&path, settings, quiet)?,
         Located::File(path) => {
             let table = read_table(&path, settings)?;
             let stem = locate::stem(&path);
@@ -154,6 +160,16 @@ pub fn prepare(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared
     };
     prepared.seconds = begun.elapsed().as_secs_f64();
     Ok(prepared)
+}
+
+/// How parts came about, in a few words.
+fn split_words(validation: bool, test: bool) -> String {
+    let apart = [("validation", validation), ("test", test)];
+    let apart: Vec<&str> = apart.iter().filter(|(_, apart)| *apart).map(|(name, _)| *name).collect();
+    match apart.as_slice() {
+        [] => String::new(),
+        apart => format!("{} set apart at random, classes in proportion", apart.join(" and ")),
+    }
 }
 
 /// The shares to set apart of `rows` rows that may be split.

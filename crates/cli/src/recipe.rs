@@ -9,7 +9,7 @@ use pellucid::train::{EarlyStopping, FitOptions};
 
 use crate::error::{Failure, Outcome};
 use crate::prepare::{Prepared, class_shares};
-use crate::settings::{Settings, Validation};
+use crate::settings::{PictureSize, Settings, Validation};
 
 /// A run, ready to begin.
 #[derive(Clone, Debug)]
@@ -64,6 +64,10 @@ impl Recipe {
         settings.optimizer = Some(without_rate(&options.optimizer)?);
         settings.task = Some(task.name().to_string());
         settings.target = prepared.targets.clone();
+        if let Some([channels, height, width]) = prepared.pictured {
+            settings.size = Some(PictureSize([height, width]));
+            settings.channels = Some(channels as u8);
+        }
         settings.test_fraction = prepared.shares.test;
         if let Some(share) = prepared.shares.validation {
             settings.validation = Some(Validation::Fraction(share));

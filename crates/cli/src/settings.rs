@@ -56,10 +56,26 @@ pub struct Settings {
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true, help_heading = DATA)]
     #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
-    /// Folder with the files of mnist or fashion-mnist [default: a cache, filled by download]
+    /// Folder with the files of mnist, fashion-mnist or cifar10 [default: a cache, filled by download]
     #[arg(long, value_name = "DIR", help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
+    /// Size of pictures: the side of a square, or WIDTHxHEIGHT [default: their own if it is one and small, else up to 64]
+    #[arg(long, value_name = "N|WxH", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<PictureSize>,
+    /// Channels of pictures: 1 (grey) or 3 (colour) [default: grey if all are]
+    #[arg(long, value_name = "1|3", value_parser = clap::value_parser!(u8).range(1..=3), help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<u8>,
+    /// Memory for pictures, such as 500MB or 8GB; more are decoded again whenever they are used [default: 2GB]
+    #[arg(long, value_name = "BYTES", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
+    /// Leave out pictures that cannot be read, and classes without a picture
+    #[arg(long, help_heading = DATA)]
+    #[serde(skip_serializing_if = "is_false")]
+    pub skip_bad: bool,
     /// Rows of a generated data set
     #[arg(long, value_name = "N", help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -222,6 +238,72 @@ impl<'de> Deserialize<'de> for Validation {
     }
 }
 
+/// Height and width of pictures, written `64` or `WIDTHxHEIGHT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PictureSize(pub [usize; 2]);
+
+impl FromStr for PictureSize {
+    type Err = String;
+    fn from_str(text: &str) -> Result<PictureSize, String> {
+        let (width, height) = text.split_once(['x', '×']).unwrap_or((text, text));
+        let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=4096).contains(side));
+        match (side(height), side(width)) {
+            (Some(height), Some(width)) => Ok(PictureSize([height, width])),
+            _ => Err("it is a side, or WIDTHxHEIGHT, in pixels from 1 to 4096".to_string()),
+        }
+    }
+}
+
+impl Serialize for PictureSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let [height, width] = self.0;
+        if height == width {
+            serializer.serialize_u64(height as u64)
+        } else {
+            serializer.collect_str(&format_args!("{width}x{height}"))
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PictureSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PictureSize, D::Error> {
+        Scalar::deserialize(deserializer)?.text().parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A number of bytes, written `500MB`, `8GB` or without a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory(pub u64);
+
+impl FromStr for Memory {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Memory, String> {
+        let number = text.trim_end_matches(|symbol: char| symbol.is_ascii_alphabetic());
+        let shift = match text[number.len()..].to_ascii_lowercase().as_str() {
+            "" | "b" => Some(0),
+            "k" | "kb" | "kib" => Some(10),
+            "m" | "mb" | "mib" => Some(20),
+            "g" | "gb" | "gib" => Some(30),
+            "t" | "tb" | "tib" => Some(40),
+            _ => None,
+        };
+        let bytes = shift.and_then(|shift| number.trim().parse::<u64>().ok()?.checked_mul(1 << shift));
+        bytes.map(Memory).ok_or_else(|| "it is a number of bytes, such as 500MB or 8GB".to_string())
+    }
+}
+
+impl Serialize for Memory {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Memory {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Memory, D::Error> {
+        Scalar::deserialize(deserializer)?.text().parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// `yes` or `no`; `true` and `false` too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct YesNo(pub bool);
@@ -376,6 +458,13 @@ impl Settings {
         serde_json::from_value(all.into()).expect("settings come back as they went")
     }
 
+    /// The first setting given that only pictures in files know.
+    pub fn picture_setting(&self) -> Option<&'static str> {
+        let given =
+            [("--size", self.size.is_some()), ("--channels", self.channels.is_some()), ("--skip-bad", self.skip_bad)];
+        given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    }
+
     /// The seed; 0 unless set.
     pub fn seed(&self) -> u64 {
         self.seed.unwrap_or(0)
@@ -443,6 +532,22 @@ mod tests {
         assert_eq!(loose.target, ["-1"]);
         assert_eq!(loose.validation, Some(Validation::File("rows.csv".into())));
         assert_eq!((loose.header, loose.batch_size), (Some(YesNo(true)), Some(BatchSize::Rows(32))));
+    }
+
+    #[test]
+    fn sizes_and_memory_are_read_as_people_write_them() {
+        assert_eq!("64".parse(), Ok(PictureSize([64, 64])));
+        assert_eq!("32x24".parse(), Ok(PictureSize([24, 32])));
+        assert_eq!("500MB".parse(), Ok(Memory(500 << 20)));
+        assert_eq!(("2g".parse(), "7".parse()), (Ok(Memory(2 << 30)), Ok(Memory(7))));
+        for wrong in ["", "0", "3x", "5000", "x", "-1", "1x2x3"] {
+            assert!(wrong.parse::<PictureSize>().is_err(), "{wrong}");
+        }
+        for wrong in ["", "MB", "1.5GB", "3 elephants", "99999999999TB"] {
+            assert!(wrong.parse::<Memory>().is_err(), "{wrong}");
+        }
+        let settings = flags(&["--size", "32x24", "--memory", "1GB", "--channels", "3", "--skip-bad"]);
+        assert_eq!(Settings::parse(&settings.to_toml()).expect("reads"), settings);
     }
 
     #[test]

@@ -24,8 +24,9 @@ pub fn run(arguments: &DataArgs) -> Outcome<()> {
         ("task".to_string(), prepared.task.name().to_string()),
         ("inputs".to_string(), inputs_words(&prepared)),
     ];
-    if let Some([height, width]) = prepared.image_size() {
-        facts.push(("images".to_string(), format!("{height}×{width} pixels")));
+    if let Some([channels, height, width]) = prepared.image_size() {
+        let colours = if channels == 1 { "grey" } else { "red, green, blue" };
+        facts.push(("images".to_string(), format!("{width}×{height} pixels, {colours}")));
     }
     say.result(&format!("{}\n", say.facts(&facts)))?;
     if !prepared.columns.is_empty() {
@@ -126,7 +127,8 @@ fn object(prepared: &Prepared, shares: &[(String, usize)]) -> Value {
         "task": prepared.task.name(),
         "rows": Value::Object(rows.collect()),
         "inputs": prepared.width(),
-        "image_size": prepared.image_size(),
+        "image_size": prepared.image_size().map(|[_, height, width]| [height, width]),
+        "channels": prepared.image_size().map(|[channels, ..]| channels),
         "columns": columns,
         "classes": Value::Object(classes.collect()),
         "notes": prepared.notes,

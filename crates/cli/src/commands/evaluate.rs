@@ -9,7 +9,9 @@ use crate::args::EvaluateArgs;
 use crate::device::device;
 use crate::error::{Failure, Outcome};
 use crate::judge::{Judge, results};
-use crate::prepare::{Located, Rows, image_rows, locate, pixel_rows, prepare, scored_rows, table_options};
+use crate::prepare::{
+    Located, Prepared, Rows, image_rows, locate, pixel_rows, prepare, scored_pictures, scored_rows, table_options,
+};
 use crate::run_folder::model_path;
 use crate::say::Say;
 use crate::settings::Settings;
@@ -61,12 +63,13 @@ fn rows(arguments: &EvaluateArgs, model: &Model, notes: &mut Vec<String>) -> Out
             if let Preprocessing::Table { pipeline } = preprocessing {
                 settings.target = pipeline.target_names().into_iter().map(str::to_string).collect();
             }
-            let prepared = prepare(word, &settings, arguments.look.quiet || arguments.look.json)?;
+            let Prepared { train, test, .. } = prepare(word, &settings, arguments.look.quiet || arguments.look.json)?;
             let own_test = source.test_rows > 0;
-            let (what, rows) = if (seen || own_test) && !prepared.test.is_empty() {
-                (format!("the test part of {word}"), prepared.test)
+            let (what, rows) = if (seen || own_test) && !test.is_empty() {
+                drop(train);
+                (format!("the test part of {word}"), test)
             } else {
-                (format!("all of {word}"), prepared.train.all())
+                (format!("all of {word}"), train.all())
             };
             let rows = match preprocessing {
                 Preprocessing::Table { pipeline } => match &rows.cells {
@@ -79,6 +82,13 @@ fn rows(arguments: &EvaluateArgs, model: &Model, notes: &mut Vec<String>) -> Out
                 _ => image_rows(rows, model, word)?,
             };
             Ok((what, rows))
+        }
+        (Located::Pictures(path), Preprocessing::Images { .. }) => {
+            let quiet = arguments.look.quiet || arguments.look.json;
+            scored_pictures(&path, model, (input.memory, input.skip_bad), (input.threads, quiet), notes)
+        }
+        (Located::Pictures(path), _) => {
+            Err(Failure::new(format!("the model does not take pictures, but {} is one or holds them", path.display())))
         }
         (Located::File(path), Preprocessing::Table { pipeline }) => {
             let options = table_options(input.delimiter.as_deref(), input.header, pipeline.table_options())?;

@@ -1,12 +1,14 @@
-//! `pellucid predict`: rows in, rows with predictions out, block by block.
+//! `pellucid predict`: rows or pictures in, rows with predictions out, block by block.
 
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use kernels::device::Device;
+use pellucid::data::images::{Files, Tally, Unlabelled, Workers, is_archive, is_picture};
 use pellucid::data::table::Blocks;
-use pellucid::data::{Dataset, Table, TableOptions, Task};
+use pellucid::data::{Dataset, Features, Table, TableOptions, Task};
 use pellucid::model::atomic::write_atomically;
 use pellucid::model::{Model, Predictor, Preprocessing};
 use pellucid::train::readable;
@@ -15,7 +17,7 @@ use crate::args::PredictArgs;
 use crate::device::device;
 use crate::error::{Failure, Outcome};
 use crate::judge::predicted_class;
-use crate::prepare::{pixel_rows, table_options};
+use crate::prepare::{memory_bytes, picture_input, pixel_rows, table_options};
 use crate::run_folder::model_path;
 use crate::trained::open_model;
 
@@ -23,30 +25,20 @@ use crate::trained::open_model;
 pub fn run(arguments: &PredictArgs) -> Outcome<()> {
     let model = open_model(&model_path(&arguments.model))?;
     let device = device(arguments.input.isa.as_deref(), arguments.input.threads)?;
-    let known = match &model.preprocessing {
-        Preprocessing::Table { pipeline } => pipeline.table_options(),
-        _ => TableOptions::default(),
+    let input = input(arguments, &model)?;
+    let mut run = Predictions {
+        predictor: model.predictor(device.clone())?,
+        model,
+        device,
+        skip_bad: arguments.input.skip_bad,
+        notes: Vec::new(),
     };
-    let options = table_options(arguments.input.delimiter.as_deref(), arguments.input.header, known)?;
-    let blocks = if arguments.data == "-" {
-        Blocks::from_reader("standard input", io::stdin(), &options)?
-    } else {
-        let path = Path::new(&arguments.data);
-        if !path.exists() {
-            return Err(Failure::new(format!(
-                "there is no file {}; give a CSV or TSV file, or - for standard input",
-                path.display()
-            )));
-        }
-        Blocks::open(path, &options)?
-    };
-    let mut run = Predictions { predictor: model.predictor(device.clone())?, model, device, notes: Vec::new() };
     let result = match &arguments.out {
         Some(path) => {
             // The closure of the writer gives io errors only; others wait here.
             let mut failure = None;
             let written = write_atomically(path, |file| {
-                run.write(blocks, file).map_err(|error| match error {
+                run.write(input, file).map_err(|error| match error {
                     Stop::Write(error) => error,
                     Stop::Failure(error) => {
                         failure = Some(error);
@@ -61,7 +53,7 @@ pub fn run(arguments: &PredictArgs) -> Outcome<()> {
         }
         None => {
             let mut out = BufWriter::new(io::stdout().lock());
-            match run.write(blocks, &mut out).and_then(|()| out.flush().map_err(Stop::Write)) {
+            match run.write(input, &mut out).and_then(|()| out.flush().map_err(Stop::Write)) {
                 Err(Stop::Failure(failure)) => Err(failure),
                 // A reader that has gone away (`| head`) is no error.
                 Err(Stop::Write(error)) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
@@ -73,6 +65,39 @@ pub fn run(arguments: &PredictArgs) -> Outcome<()> {
         run.notes.iter().for_each(|note| eprintln!("note: {note}"));
     }
     result
+}
+
+/// What is to be predicted.
+enum Input {
+    Table(Blocks),
+    Pictures(Unlabelled),
+}
+
+/// Pictures that are decoded at a time.
+const PICTURES: usize = 256;
+
+fn input(arguments: &PredictArgs, model: &Model) -> Outcome<Input> {
+    let known = match &model.preprocessing {
+        Preprocessing::Table { pipeline } => pipeline.table_options(),
+        _ => TableOptions::default(),
+    };
+    let options = table_options(arguments.input.delimiter.as_deref(), arguments.input.header, known)?;
+    if arguments.data == "-" {
+        return Ok(Input::Table(Blocks::from_reader("standard input", io::stdin(), &options)?));
+    }
+    let path = Path::new(&arguments.data);
+    if !path.exists() {
+        return Err(Failure::new(format!(
+            "there is no file {}; give a CSV or TSV file, a picture or a folder of pictures, or - for standard input",
+            path.display()
+        )));
+    }
+    if !(path.is_dir() || is_archive(path) || is_picture(&arguments.data)) {
+        return Ok(Input::Table(Blocks::open(path, &options)?));
+    }
+    picture_input(model)?;
+    let files = Files::open(path, memory_bytes(arguments.input.memory))?;
+    Ok(Input::Pictures(Unlabelled::new(files)?))
 }
 
 /// Why the writing ended early.
@@ -91,12 +116,66 @@ struct Predictions {
     predictor: Predictor,
     model: Model,
     device: Arc<Device>,
+    /// Leave out pictures that cannot be read.
+    skip_bad: bool,
     /// What was met on the way, each once.
     notes: Vec<String>,
 }
 
 impl Predictions {
-    fn write(&mut self, blocks: Blocks, out: &mut dyn Write) -> Result<(), Stop> {
+    fn write(&mut self, input: Input, out: &mut dyn Write) -> Result<(), Stop> {
+        match input {
+            Input::Table(blocks) => self.write_table(blocks, out),
+            Input::Pictures(pictures) => self.write_pictures(&pictures, out),
+        }
+    }
+
+    fn write_pictures(&mut self, pictures: &Unlabelled, out: &mut dyn Write) -> Result<(), Stop> {
+        let mut line = Line { text: Vec::new(), separator: b',' };
+        self.notes.extend(pictures.notes().iter().cloned());
+        let mut left_out = 0;
+        for first in (0..pictures.len()).step_by(PICTURES) {
+            let range = first..(first + PICTURES).min(pictures.len());
+            let (used, outputs, bad) = self.predict_pictures(pictures, range).map_err(Stop::Failure)?;
+            left_out += bad.count;
+            if bad.count > 0 && !self.skip_bad {
+                let message = format!("{}; leave such pictures out with --skip-bad", bad.first.join("; "));
+                return Err(Stop::Failure(Failure::new(message)));
+            }
+            self.notes.extend(bad.first);
+            if first == 0 {
+                line.field("file");
+                new_columns(&self.model.task, &["file".to_string()]).iter().for_each(|name| line.field(name));
+                line.end(out)?;
+            }
+            for (row, outputs) in used.into_iter().zip(outputs.chunks_exact(self.model.task.output_width())) {
+                line.field(pictures.name(row));
+                predictions(&self.model.task, outputs, &mut line);
+                line.end(out)?;
+            }
+        }
+        if left_out > 0 {
+            self.notes.push(format!("{left_out} pictures that cannot be used are left out"));
+        }
+        Ok(())
+    }
+
+    /// Of the pictures in `range`: those that can be used, their outputs, and what is wrong with the others.
+    fn predict_pictures(
+        &mut self,
+        pictures: &Unlabelled,
+        range: Range<usize>,
+    ) -> Outcome<(Vec<usize>, Vec<f32>, Tally)> {
+        let (shape, normalisation) = picture_input(&self.model)?;
+        let workers = Workers { threads: self.device.threads(), progress: &|_, _| () };
+        let (used, bytes, bad) = pictures.read(range, shape, workers);
+        let (scale, shift) = normalisation.of_inputs(shape);
+        let dataset = Dataset::new(shape.to_vec(), Features::U8 { bytes, scale, shift }, Vec::new(), 0, None)?;
+        let outputs = self.outputs(&dataset);
+        Ok((used, outputs, bad))
+    }
+
+    fn write_table(&mut self, blocks: Blocks, out: &mut dyn Write) -> Result<(), Stop> {
         let mut first = true;
         for block in blocks {
             let table = block.map_err(|error| Stop::Failure(error.into()))?;
@@ -139,13 +218,19 @@ impl Predictions {
             }
             _ => pixel_rows(table, &self.model, false)?.data,
         };
+        Ok(self.outputs(&dataset))
+    }
+
+    /// Probabilities or values in units of all rows, `[rows, width]`; rows are in memory.
+    fn outputs(&mut self, dataset: &Dataset) -> Vec<f32> {
+        let rows: Vec<u32> = (0..dataset.rows() as u32).collect();
         let mut outputs = vec![0.0; rows.len() * self.predictor.output_width()];
-        let fill = |range: std::ops::Range<usize>, inputs: &mut [f32]| {
-            dataset.gather_features(&rows[range], inputs).expect("rows of a table are in memory");
+        let fill = |range: Range<usize>, inputs: &mut [f32]| {
+            dataset.gather_features(&rows[range], inputs).expect("rows that are in memory");
         };
         self.predictor.predict_with(rows.len(), fill, &mut outputs);
         readable(&self.device, (&self.model.task, self.model.link), &mut outputs);
-        Ok(outputs)
+        outputs
     }
 }
 

@@ -149,7 +149,7 @@ fn facts(prepared: &Prepared) -> Facts {
 fn config(settings: &Settings) -> Settings {
     let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let mut config = settings.clone();
-    (config.out, config.threads, config.isa) = (None, None, None);
+    (config.out, config.threads, config.isa, config.memory) = (None, None, None, None);
     if let Some(data) = config.data.as_mut().filter(|data| pellucid::data::sources::find(data).is_err()) {
         *data = whole(Path::new(&*data)).to_string_lossy().into_owned();
     }

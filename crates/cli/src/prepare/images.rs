@@ -7,11 +7,11 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressStyle};
 use pellucid::data::download;
 use pellucid::data::mnist::Place;
-use pellucid::data::sources::{self, LoadOptions, Origin, Source, TableText};
+use pellucid::data::sources::{self, LoadOptions, Source, TableText};
 use pellucid::data::{Dataset, Features, Split, Table, Task};
 use pellucid::model::{Model, Preprocessing};
 
-use super::{FEWEST_TO_SPLIT, Prepared, Rows, shares};
+use super::{FEWEST_TO_SPLIT, Prepared, Rows, picture_input, pictures, shares};
 use crate::error::{Failure, Outcome};
 use crate::settings::{Settings, Validation};
 
@@ -28,15 +28,20 @@ pub(super) fn load(source: &'static Source, settings: &Settings, quiet: bool) ->
     match fetch(source, settings, quiet)? {
         sources::Loaded::Table(text) => Ok(Loaded::Table(text)),
         sources::Loaded::Images(images) => {
-            refuse_foreign(settings, source)?;
+            refuse_here(settings, source)?;
             let prepared = prepare(source, images.dataset, None, images.task, images.image_size, settings)?;
             Ok(Loaded::Images(Box::new(prepared)))
         }
         sources::Loaded::TrainTest(both) => {
-            refuse_foreign(settings, source)?;
+            refuse_here(settings, source)?;
             let mut prepared = prepare(source, both.train, Some(both.test), both.task, both.image_size, settings)?;
             prepared.notes.extend(both.notices);
             Ok(Loaded::Images(Box::new(prepared)))
+        }
+        sources::Loaded::Pictures(pictures) => {
+            refuse_here(settings, source)?;
+            let description = source.description.to_string();
+            Ok(Loaded::Images(Box::new(pictures::prepare(pictures, source.name, description, settings)?)))
         }
     }
 }
@@ -47,7 +52,7 @@ pub(super) fn fetch(source: &'static Source, settings: &Settings, quiet: bool) -
     let options = download::Options { proxy: proxy(), ..download::Options::default() };
     let place = match (&settings.data_dir, source.origin) {
         (Some(folder), _) => Some(Place::Folder(folder)),
-        (None, Origin::Files(_)) => match &cache {
+        (None, origin) if origin.has_files() => match &cache {
             Some(cache) => Some(Place::Cache(cache, &options)),
             None => {
                 let message = format!("no home folder to keep {} in; give --data-dir", source.name);
@@ -94,20 +99,33 @@ fn proxy() -> Option<String> {
     names.into_iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()))
 }
 
+/// Refuses settings that sets of images known by name do not know.
+fn refuse_here(settings: &Settings, source: &Source) -> Outcome<()> {
+    if settings.task.as_deref().is_some_and(|task| task != source.task.name()) {
+        return Err(Failure::new(format!(
+            "--task is for tables and pictures of two classes; {} has more",
+            source.name
+        )));
+    }
+    if let Some(flag) = settings.picture_setting() {
+        return Err(Failure::new(format!("{flag} is for pictures in folders and archives, not for {}", source.name)));
+    }
+    refuse_foreign(settings, source.name)
+}
+
 /// Refuses settings that only tables know.
-fn refuse_foreign(settings: &Settings, source: &Source) -> Outcome<()> {
+pub(super) fn refuse_foreign(settings: &Settings, name: &str) -> Outcome<()> {
     let given = [
         ("--target", !settings.target.is_empty()),
         ("--test", settings.test.is_some()),
         ("--validation with a file", matches!(settings.validation, Some(Validation::File(_)))),
         ("--weights", settings.weights.is_some()),
-        ("--task", settings.task.as_deref().is_some_and(|task| task != source.task.name())),
         ("--delimiter", settings.delimiter.is_some()),
         ("--header", settings.header.is_some()),
         ("--missing", !settings.missing.is_empty()),
     ];
     match given.into_iter().find(|(_, given)| *given) {
-        Some((flag, _)) => Err(Failure::new(format!("{flag} is for tables; {} is a set of images", source.name))),
+        Some((flag, _)) => Err(Failure::new(format!("{flag} is for tables; {name} is a set of images"))),
         None => Ok(()),
     }
 }
@@ -125,8 +143,8 @@ fn prepare(
     let shares = shares(settings, rows.len(), test.is_some())?;
     let split = Split::new(&rows, Some(&classes), shares.fractions(), settings.seed())?;
     let (scale, shift) = match &dataset.features {
-        Features::U8 { scale, shift, .. } | Features::Read { scale, shift, .. } => (scale[0], shift[0]),
-        Features::F32(_) => (1.0, 0.0),
+        Features::U8 { scale, shift, .. } | Features::Read { scale, shift, .. } => (scale.clone(), shift.clone()),
+        Features::F32(_) => (vec![1.0], vec![0.0]),
     };
     let data = Arc::new(dataset);
     let part = |rows: Vec<u32>| Rows { data: data.clone(), rows, cells: None };
@@ -140,26 +158,18 @@ fn prepare(
     if rows.len() < FEWEST_TO_SPLIT {
         notes.push(format!("{} rows are too few to set any apart: all are for training", rows.len()));
     }
-    let apart: Vec<&str> = [("validation", !validation.is_empty()), ("test", test_apart)]
-        .iter()
-        .filter(|(_, apart)| *apart)
-        .map(|(name, _)| *name)
-        .collect();
-    let how = if apart.is_empty() {
-        String::new()
-    } else {
-        format!("{} set apart at random, classes in proportion", apart.join(" and "))
-    };
+    let how = super::split_words(!validation.is_empty(), test_apart);
     Ok(Prepared {
         name: source.name.to_string(),
         description: source.description.to_string(),
         task,
-        preprocessing: Preprocessing::Images { size, scale, shift },
+        preprocessing: Preprocessing::Images { size, channels: 1, scale, shift },
         train,
         validation,
         test,
         targets: Vec::new(),
         shares,
+        pictured: None,
         split: how,
         notes,
         columns: Vec::new(),
@@ -167,11 +177,11 @@ fn prepare(
     })
 }
 
-/// Rows of images for a model of images, after a check of their size.
+/// Rows of images for a model of images, after a check of their size, normalised as the model has learnt it.
 ///
 /// # Errors
 /// Images of another size, or other classes.
-pub fn image_rows(rows: Rows, model: &Model, name: &str) -> Outcome<Rows> {
+pub fn image_rows(mut rows: Rows, model: &Model, name: &str) -> Outcome<Rows> {
     let expected: usize =
         model.graph.shape(model.graph.inputs()[0].value).sample().map_or(0, |sample| sample.iter().product());
     let found = rows.data.width();
@@ -182,6 +192,14 @@ pub fn image_rows(rows: Rows, model: &Model, name: &str) -> Outcome<Rows> {
         let classes = model.task.class_names().len();
         return Err(Failure::new(format!("{name} has more classes than the {classes} of the model")));
     }
+    if matches!(model.preprocessing, Preprocessing::Images { .. }) {
+        let (shape, normalisation) = picture_input(model)?;
+        if let Features::U8 { scale, shift, .. } | Features::Read { scale, shift, .. } =
+            &mut Arc::make_mut(&mut rows.data).features
+        {
+            (*scale, *shift) = normalisation.of_inputs(shape);
+        }
+    }
     Ok(rows)
 }
 
@@ -191,10 +209,12 @@ pub fn image_rows(rows: Rows, model: &Model, name: &str) -> Outcome<Rows> {
 /// # Errors
 /// Another number of columns, pixels that are no bytes, or classes that the model does not know.
 pub fn pixel_rows(table: &Table, model: &Model, labelled: bool) -> Outcome<Rows> {
-    let Preprocessing::Images { size: [height, width], scale, shift } = model.preprocessing else {
+    if !matches!(model.preprocessing, Preprocessing::Images { .. }) {
         return Err(Failure::new("the model takes rows of numbers, not those of a file"));
-    };
-    let pixels = height * width;
+    }
+    let (shape, normalisation) = picture_input(model)?;
+    let [channels, height, width] = shape;
+    let pixels = channels * height * width;
     let columns = table.columns();
     if columns != pixels + 1 && (labelled || columns != pixels) {
         let class = if labelled { "and the class" } else { "(and the class, if it is known)" };
@@ -230,7 +250,8 @@ pub fn pixel_rows(table: &Table, model: &Model, labelled: bool) -> Outcome<Rows>
             targets.push(class as f32);
         }
     }
-    let features = Features::U8 { bytes, scale: vec![scale], shift: vec![shift] };
-    let dataset = Dataset::new(vec![1, height, width], features, targets, usize::from(labelled), None)?;
+    let (scale, shift) = normalisation.of_inputs(shape);
+    let features = Features::U8 { bytes, scale, shift };
+    let dataset = Dataset::new(shape.to_vec(), features, targets, usize::from(labelled), None)?;
     Ok(Rows { rows: (0..dataset.rows() as u32).collect(), data: Arc::new(dataset), cells: None })
 }

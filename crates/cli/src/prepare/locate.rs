@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pellucid::data::images::{is_archive, is_picture};
 use pellucid::data::sources::{self, SOURCES, Source};
 use pellucid::suggest::nearest;
 
@@ -13,8 +14,10 @@ use crate::error::{Failure, Outcome};
 pub enum Located {
     /// A data set known by name.
     Source(&'static Source),
-    /// A file that exists.
+    /// A file that exists: a table.
     File(PathBuf),
+    /// A folder, an archive or a picture that exists.
+    Pictures(PathBuf),
 }
 
 /// The data that `word` stands for: a known name, else a file. `./iris` is always a file.
@@ -26,9 +29,8 @@ pub fn locate(word: &str) -> Outcome<Located> {
         return Ok(Located::Source(source));
     }
     let path = Path::new(word);
-    if path.is_dir() {
-        let advice = "give a CSV or TSV file; for a folder with IDX files, `mnist --data-dir` and the folder";
-        return Err(Failure::new(format!("{word} is a folder; {advice}")));
+    if path.is_dir() || (path.exists() && (is_archive(path) || is_picture(word))) {
+        return Ok(Located::Pictures(path.to_path_buf()));
     }
     if path.exists() {
         return Ok(Located::File(path.to_path_buf()));
@@ -81,7 +83,7 @@ mod tests {
         let wrong = folder.path().join("house.csv");
         let message = message(&wrong.display().to_string());
         assert!(message.ends_with("houses.csv?"), "{message}");
-        assert!(locate(&folder.path().display().to_string()).unwrap_err().message().contains("is a folder"));
+        assert!(matches!(locate(&folder.path().display().to_string()), Ok(Located::Pictures(_))));
     }
 
     #[test]

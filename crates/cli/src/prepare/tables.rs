@@ -58,8 +58,13 @@ fn task_kind(name: &str) -> Outcome<TaskKind> {
 
 /// Refuses settings that only other kinds of data know.
 fn refuse_foreign(settings: &Settings) -> Outcome<()> {
+    if let Some(flag) = settings.picture_setting() {
+        return Err(Failure::new(format!("{flag} is for pictures in folders and archives; this is a table")));
+    }
     if settings.data_dir.is_some() {
-        return Err(Failure::new("--data-dir is the folder with the files of mnist or fashion-mnist; this is a table"));
+        return Err(Failure::new(
+            "--data-dir is the folder with the files of mnist, fashion-mnist or cifar10; this is a table",
+        ));
     }
     Ok(())
 }
@@ -131,6 +136,7 @@ pub(super) fn prepare(table: Table, name: &str, description: String, settings: &
         test,
         targets,
         shares,
+        pictured: None,
         split,
         notes,
         columns,

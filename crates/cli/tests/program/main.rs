@@ -1,6 +1,7 @@
 //! The program as its users see it: commands, files, exit codes.
 
 mod mistakes;
+mod pictures;
 mod repeat;
 mod run;
 mod tables;

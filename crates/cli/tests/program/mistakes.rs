@@ -25,7 +25,7 @@ fn each_mistake_has_its_message() {
         // Data.
         (&["train", "digit"], "no data set of that name; did you mean digits?"),
         (&["train", "flower.csv"], "there is no file flower.csv; did you mean flowers.csv?"),
-        (&["train", "."], ". is a folder"),
+        (&["train", "."], ". holds no picture"),
         (&["train", "empty.csv"], "empty.csv is empty"),
         (&["train", "head.csv"], "head.csv holds a header but no rows"),
         (&["train", "ragged.csv"], "ragged.csv, line 3, column 3"),

@@ -5,6 +5,7 @@ pub mod builtin;
 pub mod download;
 pub mod generate;
 pub mod idx;
+pub mod images;
 pub mod mnist;
 pub mod sources;
 

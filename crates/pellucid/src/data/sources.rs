@@ -5,7 +5,9 @@
 use std::path::Path;
 
 use super::builtin::{blobs, circles, digits, iris, moons, sine, spiral, xor};
+use super::download::DownloadError;
 use super::generate::{Generator, GeneratorError, Points};
+use super::images::{ImagesError, Pictures, cifar};
 use super::mnist::{self, IdxSource, IdxSourceError, Place, TrainTest};
 use super::{Dataset, Table, TableError, TableOptions, Task, TaskKind};
 use crate::suggest::nearest;
@@ -16,6 +18,7 @@ pub const SOURCES: &[Source] = &[
     iris::SOURCE,
     mnist::MNIST_SOURCE,
     mnist::FASHION_MNIST_SOURCE,
+    cifar::SOURCE,
     xor::SOURCE,
     moons::SOURCE,
     circles::SOURCE,
@@ -50,8 +53,17 @@ pub enum Origin {
     Images(fn() -> Images),
     /// Four IDX files in a folder, or from the network.
     Files(&'static IdxSource),
+    /// The binary files of CIFAR-10 in a folder, or from the network.
+    Cifar10,
     /// Points made from a seed.
     Generated(Generator),
+}
+
+impl Origin {
+    /// Whether files have to be found, or fetched over the network.
+    pub fn has_files(&self) -> bool {
+        matches!(self, Origin::Files(_) | Origin::Cifar10)
+    }
 }
 
 /// A table as CSV text with a header, to be read like a file of the user's.
@@ -86,7 +98,7 @@ pub struct Images {
 }
 
 /// What a source gives.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Loaded {
     /// A table for the ordinary way of tables: types, preprocessing, split.
     Table(TableText),
@@ -94,6 +106,8 @@ pub enum Loaded {
     Images(Images),
     /// Images with a test part of their own.
     TrainTest(TrainTest),
+    /// Pictures in colour, each for its part.
+    Pictures(Pictures),
 }
 
 /// What can be said about the loading of a source.
@@ -163,6 +177,12 @@ pub enum SourceError {
     /// The files could not be read or fetched.
     #[error(transparent)]
     Files(#[from] IdxSourceError),
+    /// Pictures could not be read.
+    #[error(transparent)]
+    Pictures(#[from] ImagesError),
+    /// An archive could not be fetched.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
 }
 
 /// The source of that name.
@@ -193,7 +213,7 @@ impl Source {
                 }
             }
         }
-        if let (false, Some(Place::Folder(folder))) = (matches!(self.origin, Origin::Files(_)), options.place) {
+        if let (false, Some(Place::Folder(folder))) = (self.origin.has_files(), options.place) {
             return Err(SourceError::NoFiles { name: self.name, folder: Path::to_path_buf(folder) });
         }
         match self.origin {
@@ -202,6 +222,10 @@ impl Source {
             Origin::Files(files) => {
                 let place = options.place.ok_or(SourceError::NoPlace { name: self.name })?;
                 Ok(Loaded::TrainTest(files.load(place, progress)?))
+            }
+            Origin::Cifar10 => {
+                let place = options.place.ok_or(SourceError::NoPlace { name: self.name })?;
+                Ok(Loaded::Pictures(cifar::load(place, progress)?))
             }
             Origin::Generated(generator) => {
                 let points = self.generate(&generator, options)?;
@@ -230,7 +254,7 @@ mod tests {
     fn every_source_keeps_what_the_table_says() {
         for (index, source) in SOURCES.iter().enumerate() {
             assert_eq!(SOURCES.iter().position(|other| other.name == source.name), Some(index), "names are unique");
-            if matches!(source.origin, Origin::Files(_)) {
+            if source.origin.has_files() {
                 continue;
             }
             match load(source.name, &LoadOptions::default()).unwrap() {
@@ -257,7 +281,7 @@ mod tests {
                         _ => assert!(answers.len() > rows / 2),
                     }
                 }
-                Loaded::TrainTest(_) => unreachable!("only files have a test part"),
+                Loaded::TrainTest(_) | Loaded::Pictures(_) => unreachable!("only files have a test part"),
             }
         }
     }

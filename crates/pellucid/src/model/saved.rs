@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kernels::device::Device;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::container::{NamedTensor, weights_sha256};
 use super::document::{ModelDocument, ModelFile, save_model};
@@ -27,15 +27,39 @@ pub enum Preprocessing {
         /// What was learnt about them.
         pipeline: Box<Pipeline>,
     },
-    /// Grey pictures of one size; an input is `byte · scale + shift`.
+    /// Pictures of one size; an input is `byte · scale + shift`.
     Images {
         /// Height and width.
         size: [usize; 2],
-        /// Factor of a byte.
-        scale: f32,
-        /// Offset.
-        shift: f32,
+        /// 1 (grey) or 3 (red, green, blue).
+        #[serde(default = "grey")]
+        channels: usize,
+        /// Factor of a byte, `[channels]`.
+        #[serde(deserialize_with = "one_or_many")]
+        scale: Vec<f32>,
+        /// Offset, `[channels]`.
+        #[serde(deserialize_with = "one_or_many")]
+        shift: Vec<f32>,
     },
+}
+
+/// Models of grey pictures alone did not say it.
+fn grey() -> usize {
+    1
+}
+
+/// Models of grey pictures alone had one number.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        One(f32),
+        Many(Vec<f32>),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::One(value) => vec![value],
+        Written::Many(values) => values,
+    })
 }
 
 /// A network, its parameters, what it predicts and how raw data becomes its inputs.
@@ -242,7 +266,12 @@ mod tests {
             graph,
             task: Task::Multiclass { classes: ["a", "b", "ä\n"].map(String::from).to_vec() },
             link: Link::Logits,
-            preprocessing: Preprocessing::Images { size: [2, 2], scale: 1.0 / 255.0, shift: -0.5 },
+            preprocessing: Preprocessing::Images {
+                size: [2, 2],
+                channels: 3,
+                scale: vec![1.0 / 255.0, 0.1, 0.2],
+                shift: vec![-0.5, 0.0, 1.5],
+            },
             training: serde_json::json!({"epochs": 3}),
         }
     }
@@ -270,6 +299,14 @@ mod tests {
             outputs
         };
         assert_eq!(predict(&model), predict(&back));
+    }
+
+    #[test]
+    fn pictures_of_models_before_colour_are_grey() {
+        let old = r#"{"kind":"images","size":[28,28],"scale":0.5,"shift":-0.25}"#;
+        let read: Preprocessing = serde_json::from_str(old).expect("reads");
+        let (scale, shift) = (vec![0.5], vec![-0.25]);
+        assert_eq!(read, Preprocessing::Images { size: [28, 28], channels: 1, scale, shift });
     }
 
     #[test]
