@@ -12,7 +12,7 @@ fn pixels(class: usize, seed: usize, [width, height]: [usize; 2]) -> Vec<u8> {
     for y in 0..height {
         for x in 0..width {
             let corner = usize::from(2 * y >= height) * 2 + usize::from(2 * x >= width);
-            let noise = ((x * 31 + y * 17 + seed * 101) * 2_654_435_761 >> 7) % 60;
+            let noise = (((x * 31 + y * 17 + seed * 101) * 2_654_435_761) >> 7) % 60;
             let bright = if corner == class { 170 } else { 40 };
             pixels.extend([bright + noise, bright + noise / 2, 20 + noise].map(|value| value as u8));
         }
