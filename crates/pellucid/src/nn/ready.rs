@@ -54,6 +54,25 @@ pub const READY: &[ReadyNetwork] = &[
                global-avgpool -> dense",
     },
     ReadyNetwork {
+        name: "convnet-small",
+        about: "as convnet, half as wide",
+        line: "conv 16 3x3 same nobias -> batchnorm relu -> \
+               conv 32 3x3 same nobias -> maxpool 2 -> batchnorm relu -> conv 32 3x3 same nobias -> batchnorm relu -> \
+               conv 64 3x3 same nobias -> maxpool 2 -> batchnorm relu -> conv 64 3x3 same nobias -> batchnorm relu -> \
+               conv 128 3x3 same nobias -> maxpool 2 -> batchnorm relu -> conv 128 3x3 same nobias -> batchnorm relu -> \
+               global-maxpool -> dense",
+    },
+    ReadyNetwork {
+        name: "convnet",
+        about: "after Jordan, \"94% on CIFAR-10 in 3.29 seconds on a single GPU\", 2024: three stages, each pooled right after \
+                its first convolution",
+        line: "conv 32 3x3 same nobias -> batchnorm relu -> \
+               conv 64 3x3 same nobias -> maxpool 2 -> batchnorm relu -> conv 64 3x3 same nobias -> batchnorm relu -> \
+               conv 128 3x3 same nobias -> maxpool 2 -> batchnorm relu -> conv 128 3x3 same nobias -> batchnorm relu -> \
+               conv 256 3x3 same nobias -> maxpool 2 -> batchnorm relu -> conv 256 3x3 same nobias -> batchnorm relu -> \
+               global-maxpool -> dense",
+    },
+    ReadyNetwork {
         name: "vgg-small",
         about: "after Simonyan and Zisserman, \"Very deep convolutional networks for large-scale image recognition\", 2015: \
                 pairs of convolutions, with batch normalisation",
