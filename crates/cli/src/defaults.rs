@@ -16,8 +16,8 @@ pub struct Facts {
     pub rows: usize,
     /// Inputs of a row.
     pub width: usize,
-    /// Whether rows are images.
-    pub images: bool,
+    /// Channels, height and width, if rows are pictures.
+    pub picture: Option<[usize; 3]>,
     /// Whether there are rows for validation.
     pub validation: bool,
 }
@@ -27,6 +27,13 @@ pub struct Facts {
 pub fn validation_fraction(rows: usize) -> f64 {
     if rows >= 5000 { 0.1 } else { 0.15 }
 }
+
+/// Smaller pictures have too little to pool.
+const LEAST_SIDE: usize = 16;
+
+/// The network for small pictures without colours.
+const GREY: &str = "conv 16 3x3 same nobias -> maxpool 2 -> batchnorm relu -> \
+                    conv 32 3x3 same nobias -> maxpool 2 -> batchnorm relu -> flatten -> dense 128 relu -> dense";
 
 /// The network for tables of many rows.
 const WIDE: &str = "dense 256 relu -> dropout 0.3 -> dense";
@@ -39,7 +46,10 @@ struct Recipe {
     optimizer: &'static str,
     lr: f64,
     schedule: &'static str,
+    /// Decoupled.
     weight_decay: f64,
+    augment: &'static str,
+    label_smoothing: f64,
     batch: usize,
     epochs: usize,
     patience: usize,
@@ -53,17 +63,14 @@ impl Recipe {
             lr: 1e-3,
             schedule: "cosine",
             weight_decay: 0.01,
+            augment: "none",
+            label_smoothing: 0.0,
             batch: 32,
             epochs: 100,
             patience: 20,
         };
-        if facts.images && facts.rows < 10_000 {
-            let net = "dropout 0.1 -> dense 256 relu -> dropout 0.3 -> dense";
-            return Recipe { net, lr: 3e-3, epochs: 80, ..common };
-        }
-        if facts.images {
-            let net = "dropout 0.2 -> dense 512 relu -> dropout 0.3 -> dense";
-            return Recipe { net, lr: 3e-3, batch: 128, epochs: 15, ..common };
+        if let Some(size) = facts.picture {
+            return Recipe::of_pictures(size, facts.rows, common);
         }
         let few = Recipe { epochs: 200, patience: 50, batch: 16, ..common };
         match facts.rows {
@@ -84,12 +91,33 @@ impl Recipe {
             _ => Recipe { net: WIDE, lr: 3e-3, batch: 256, epochs: 20, patience: 5, ..common },
         }
     }
+
+    fn of_pictures([channels, height, width]: [usize; 3], rows: usize, common: Recipe) -> Recipe {
+        if height.min(width) < LEAST_SIDE {
+            return if rows < 10_000 {
+                let net = "dropout 0.1 -> dense 256 relu -> dropout 0.3 -> dense";
+                Recipe { net, lr: 3e-3, epochs: 80, ..common }
+            } else {
+                let net = "dropout 0.2 -> dense 512 relu -> dropout 0.3 -> dense";
+                Recipe { net, lr: 3e-3, batch: 128, epochs: 15, ..common }
+            };
+        }
+        // One cycle is a whole only if it is gone through; the best epoch is kept all the same.
+        let cycle = |epochs| Recipe { schedule: "one_cycle", batch: 128, epochs, patience: epochs, ..common };
+        if channels == 1 && height * width <= 32 * 32 {
+            return Recipe { net: GREY, lr: 5e-3, ..cycle((400_000 / rows.max(1)).clamp(8, 40)) };
+        }
+        let common = cycle((360_000 / rows.max(1)).clamp(8, 60));
+        let recipe = Recipe { net: "convnet-small", lr: 4e-3, weight_decay: 0.05, label_smoothing: 0.1, ..common };
+        // Colours are photographs, mostly, and stay what they are when mirrored; letters and digits do not.
+        if channels == 3 { Recipe { augment: "flip, crop 2", ..recipe } } else { recipe }
+    }
 }
 
 /// The settings with everything filled in that training needs.
 ///
 /// Whoever names an optimiser or a learning rate gets just that: a constant rate, and no weight decay. Whoever names a
-/// network, a batch size or a number of epochs changes only that.
+/// network, a batch size or a number of epochs changes only that. Whoever names a loss has its label smoothing.
 pub fn fill(settings: &Settings, facts: &Facts) -> Settings {
     let recipe = Recipe::of(facts);
     let mut filled = settings.clone();
@@ -108,6 +136,12 @@ pub fn fill(settings: &Settings, facts: &Facts) -> Settings {
     if !own_rate {
         filled.weight_decay.get_or_insert(recipe.weight_decay);
     }
+    if settings.loss.is_none() && facts.task == TaskKind::Multiclass && recipe.label_smoothing > 0.0 {
+        filled.label_smoothing.get_or_insert(recipe.label_smoothing);
+    }
+    if facts.picture.is_some() {
+        filled.augment.get_or_insert_with(|| recipe.augment.to_string());
+    }
     filled.net.get_or_insert_with(|| recipe.net.to_string());
     filled.batch_size.get_or_insert(BatchSize::Rows(recipe.batch));
     filled.epochs.get_or_insert(recipe.epochs);
@@ -117,4 +151,35 @@ pub fn fill(settings: &Settings, facts: &Facts) -> Settings {
         filled.monitor.get_or_insert_with(|| "loss".to_string());
     }
     filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(picture: Option<[usize; 3]>, settings: &Settings) -> Settings {
+        let facts = Facts { task: TaskKind::Multiclass, rows: 45_000, width: 0, picture, validation: true };
+        fill(settings, &facts)
+    }
+
+    #[test]
+    fn photographs_are_convolved_and_mirrored_digits_are_not_mirrored_and_tiny_pictures_are_not_convolved() {
+        let none = Settings::default();
+        let photograph = filled(Some([3, 32, 32]), &none);
+        assert_eq!(photograph.net.as_deref(), Some("convnet-small"));
+        assert_eq!(photograph.augment.as_deref(), Some("flip, crop 2"));
+        let digit = filled(Some([1, 28, 28]), &none);
+        assert!(digit.net.is_some_and(|net| net.starts_with("conv 16")));
+        assert_eq!(digit.augment.as_deref(), Some("none"));
+        let tiny = filled(Some([1, 8, 8]), &none);
+        assert!(tiny.net.is_some_and(|net| net.starts_with("dropout")));
+    }
+
+    #[test]
+    fn who_names_a_loss_has_its_own_label_smoothing() {
+        assert_eq!(filled(Some([3, 32, 32]), &Settings::default()).label_smoothing, Some(0.1));
+        let own = Settings { loss: Some("cross_entropy".into()), ..Settings::default() };
+        assert_eq!(filled(Some([3, 32, 32]), &own).label_smoothing, None);
+        assert_eq!(filled(None, &Settings::default()).label_smoothing, None);
+    }
 }

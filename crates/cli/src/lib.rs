@@ -11,6 +11,7 @@ pub mod error;
 pub mod judge;
 pub mod prepare;
 pub mod recipe;
+pub mod recipes;
 pub mod run_folder;
 pub mod say;
 pub mod settings;

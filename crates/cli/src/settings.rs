@@ -85,6 +85,10 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise: Option<f64>,
 
+    /// Settings that do well on well-known data, for what no other flag says: cifar10, mnist, mnist-fast
+    #[arg(long, value_name = "NAME", help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
     /// The network, such as "dense 128 relu -> dropout 0.2 -> dense 10"; the last layer may be left to the data
     #[arg(long, value_name = "NOTATION", help_heading = NETWORK)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,7 +139,7 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_smoothing: Option<f64>,
     /// What is done to training pictures at random: "flip, crop 4, rotate 15, scale 0.9..1.1, shear 5, shift 2, elastic 1.5,
-    /// brightness 0.2, contrast 0.2, cutout 8, mixup 0.2, cutmix 1, border reflect", or none; lengths in pixels [default: none]
+    /// brightness 0.2, contrast 0.2, cutout 8, mixup 0.2, cutmix 1, border reflect", or none; lengths in pixels [default: "flip, crop 2" for colours, else none]
     #[arg(long, value_name = "LIST", help_heading = TRAINING)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<String>,

@@ -24,6 +24,7 @@ use crate::judge::{Judge, Judged, metrics_json, results};
 use crate::plot::loss_svg;
 use crate::prepare::{Prepared, prepare};
 use crate::recipe::Recipe;
+use crate::recipes;
 use crate::run_folder::{CONFIG, Occupied, RunFolder, history_csv};
 use crate::say::Say;
 use crate::settings::{Settings, Validation};
@@ -108,8 +109,16 @@ pub fn run(arguments: TrainArgs) -> Outcome<()> {
     say.json(&run.json(&hash, &folder))
 }
 
-/// The data and the settings: from the flags, over those of a `run.toml` if DATA is one.
+/// The data and the settings: from the flags, over those of a `run.toml` if DATA is one, over those of a recipe.
 fn resolve(data: &str, flags: Settings) -> Outcome<(String, Settings)> {
+    let (data, mut settings) = with_file(data, flags)?;
+    if let Some(name) = settings.recipe.take() {
+        settings = settings.over(recipes::find(&name)?);
+    }
+    Ok((data, settings))
+}
+
+fn with_file(data: &str, flags: Settings) -> Outcome<(String, Settings)> {
     let path = Path::new(data);
     if path.extension().is_none_or(|extension| extension != "toml") || !path.is_file() {
         return Ok((data.to_string(), flags));
@@ -140,7 +149,7 @@ fn facts(prepared: &Prepared) -> Facts {
         task: prepared.task.kind(),
         rows: prepared.train.len(),
         width: prepared.width(),
-        images: prepared.image_size().is_some(),
+        picture: prepared.image_size(),
         validation: !prepared.validation.is_empty(),
     }
 }
@@ -209,5 +218,19 @@ impl Run<'_> {
             "weights_sha256": hash,
             "model": folder.model(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_says_what_flags_leave_open() {
+        let flags = Settings { recipe: Some("mnist-fast".into()), epochs: Some(1), ..Settings::default() };
+        let (data, settings) = resolve("mnist", flags).expect("a recipe");
+        let recipe = recipes::find("mnist-fast").expect("a recipe");
+        assert_eq!((data.as_str(), settings.recipe, settings.epochs), ("mnist", None, Some(1)));
+        assert_eq!((settings.lr, settings.net), (recipe.lr, recipe.net));
     }
 }
