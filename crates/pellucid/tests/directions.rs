@@ -15,6 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("data", &["tensor", "suggest"]),
     ("model", &["data", "nn", "graph", "ops", "tensor", "metrics"]),
+    ("explain", &["graph", "ops", "tensor"]),
     ("train", &["model", "data", "metrics", "optim", "nn", "graph", "ops", "tensor"]),
 ];
 

@@ -7,6 +7,7 @@
 mod build;
 mod exchange;
 mod fold;
+mod inference;
 mod layout;
 mod parameters;
 mod plan;

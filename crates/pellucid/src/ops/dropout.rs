@@ -60,6 +60,10 @@ impl Op for Dropout {
         self.rate > 0.0
     }
 
+    fn at_inference(&self) -> Option<Box<dyn Op>> {
+        Some(Box::new(Dropout { rate: 0.0 }))
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let x = pass.inputs[0].data;
         if self.is_view(run.training) {

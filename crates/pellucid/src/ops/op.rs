@@ -108,6 +108,11 @@ pub trait Op: Debug + Send + Sync {
         false
     }
 
+    /// The op that does in training too what this one does at inference; `None` where this one does.
+    fn at_inference(&self) -> Option<Box<dyn Op>> {
+        None
+    }
+
     /// At inference the op does no more than to multiply each channel (axis 1) by a factor and to add a shift, which depend
     /// on parameters alone: these. `inputs` has data where an input is a parameter.
     fn channel_affine(&self, inputs: &[Tensor]) -> Option<ChannelAffine> {

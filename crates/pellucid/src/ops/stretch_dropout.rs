@@ -84,6 +84,10 @@ impl<const AXES: usize> Op for StretchDropout<AXES> {
         self.rate > 0.0
     }
 
+    fn at_inference(&self) -> Option<Box<dyn Op>> {
+        Some(Box::new(StretchDropout::<AXES> { rate: 0.0 }))
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         if self.is_view(run.training) {
             return view::forward(pass);
