@@ -115,6 +115,9 @@ pub struct NodeCost {
     pub flops: u64,
     /// Bytes that the forward pass reads and writes at least.
     pub bytes: u64,
+    /// Bytes of its output (with what is fused with it) and of what it saves that stay after the forward pass; 0 without a
+    /// loss. What is computed over the output of another node counts for the later one.
+    pub kept: u64,
 }
 
 /// Passes and places for one batch size.
@@ -223,6 +226,8 @@ struct Planner<'a> {
     nothing: Slot,
     seed: Option<Slot>,
     time: usize,
+    /// The time of the last forward pass.
+    forward_end: usize,
     costs: Vec<NodeCost>,
 }
 
@@ -267,6 +272,7 @@ impl<'a> Planner<'a> {
             nothing: 0,
             seed: None,
             time: 0,
+            forward_end: 0,
             costs: Vec::new(),
         };
         planner.nothing = planner.arena_slot(0);
@@ -341,6 +347,7 @@ impl<'a> Planner<'a> {
                 self.plan_node(index, node, &mut fused);
             }
         }
+        self.forward_end = self.time;
         let outputs = self.options.outputs.iter().chain(self.options.loss.iter());
         for slot in outputs.map(|&value| self.slot_of(value)).collect::<Vec<_>>() {
             self.touch(slot, END);
@@ -454,7 +461,7 @@ impl<'a> Planner<'a> {
         let node = &self.graph.nodes[index];
         let values: usize = node.inputs.iter().chain([&node.output]).map(|&value| self.elements(value)).sum();
         let flops = self.with_sizes(node, |sizes| node.op.flops(sizes));
-        NodeCost { node: index, flops, bytes: (values * size_of::<f32>()) as u64 }
+        NodeCost { node: index, flops, bytes: (values * size_of::<f32>()) as u64, kept: 0 }
     }
 
     fn plan_backward(&mut self) {
@@ -569,7 +576,26 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn finish(self) -> Plan {
+    /// Notes of each node what stays after the forward pass.
+    fn count_kept(&mut self) {
+        let mut owners = vec![None; self.storages.len()];
+        for step in self.forward.iter().filter(|_| self.training) {
+            owners[step.output] = Some(step.node);
+            owners[step.saved] = Some(step.node);
+        }
+        let mut kept = vec![0; self.graph.nodes.len()];
+        for (storage, owner) in self.storages.iter().zip(owners) {
+            if let (Storage::Arena(lifetime), Some(node)) = (storage, owner)
+                && lifetime.last > self.forward_end
+            {
+                kept[node] += (lifetime.size * size_of::<f32>()) as u64;
+            }
+        }
+        self.costs.iter_mut().for_each(|cost| cost.kept = kept[cost.node]);
+    }
+
+    fn finish(mut self) -> Plan {
+        self.count_kept();
         let lifetimes: Vec<Lifetime> = self
             .storages
             .iter()

@@ -1,6 +1,8 @@
 //! What a network costs before anything runs: values, parameters, operations and memory, layer by layer.
 
-use crate::graph::{Graph, Parameters, Plan, PlanError, PlanOptions, Role, Source, ValueId};
+use std::collections::HashMap;
+
+use crate::graph::{Graph, Parameters, Plan, PlanError, PlanOptions, Role, Source, ValueId, exchange_max};
 use crate::tensor::Shape;
 
 /// What the summary is for.
@@ -56,12 +58,15 @@ pub struct SummaryRow {
     pub parameters: usize,
     /// Floating-point operations of the forward pass.
     pub flops: u64,
-    /// Bytes of its output, before they are laid over others.
+    /// Bytes of its output, before they are laid over others. In training its gradient takes as much again for a while.
     pub output_bytes: u64,
+    /// Bytes that stay from the forward to the backward pass: values that the backward pass looks at, and what ops save for it.
+    /// 0 without a loss.
+    pub kept_bytes: u64,
 }
 
 impl Summary {
-    /// Counts a graph.
+    /// Counts a graph. With a loss the memory is that of the graph as the fit loop runs it, which pools before it rectifies.
     ///
     /// # Errors
     /// If there is no plan for this batch: no rows, or values that are too large.
@@ -74,18 +79,27 @@ impl Summary {
         for cost in plan.costs() {
             flops[cost.node] = cost.flops;
         }
+        let exchanged = exchange_max(graph.clone());
+        let trained = Plan::new(&exchanged, &parameters, &planned)?;
+        // By label: an exchange leaves a layer its nodes, though not their order.
+        let mut kept: HashMap<&str, u64> = HashMap::new();
+        for cost in trained.costs() {
+            *kept.entry(&exchanged.nodes()[cost.node].label).or_default() += cost.kept;
+        }
+        let mut rows = rows(graph, options.batch, &flops);
+        rows.iter_mut().for_each(|row| row.kept_bytes = kept.remove(row.label.as_str()).unwrap_or(0));
         let slab = size_of_val(parameters.values());
         let learnt = || parameters.segments().iter().filter(|segment| segment.role != Role::Statistic);
         let input = |input: &crate::graph::Input| (input.name.clone(), graph.shape(input.value).clone());
         Ok(Summary {
             batch: options.batch,
             inputs: graph.inputs().iter().map(input).collect(),
-            rows: rows(graph, options.batch, &flops),
+            rows,
             parameters: learnt().map(|segment| segment.range.len()).sum(),
             trainable: learnt().filter(|segment| !segment.frozen).map(|segment| segment.range.len()).sum(),
             parameter_bytes: slab,
             optimizer_bytes: options.optimizer_slabs * slab,
-            arena_bytes: plan.arena_bytes(),
+            arena_bytes: if options.loss.is_some() { trained.arena_bytes() } else { plan.arena_bytes() },
             flops: flops.iter().sum(),
         })
     }
@@ -124,6 +138,7 @@ fn rows(graph: &Graph, batch: usize, flops: &[u64]) -> Vec<SummaryRow> {
                 parameters: own,
                 flops: flops[number],
                 output_bytes,
+                kept_bytes: 0,
             }),
         }
     }
@@ -138,8 +153,33 @@ fn elements(shape: &Shape, batch: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Dense, Residual, Sequential};
+    use crate::nn::{Dense, Loss, LossLayer, Residual, Sequential, network};
     use crate::ops::{Dropout, Relu};
+
+    #[test]
+    fn what_stays_for_the_backward_pass_is_counted_for_each_layer() {
+        let line = "conv 4 3x3 same relu -> maxpool 2 -> conv 6 3x3 same -> batchnorm relu -> flatten -> dense 2";
+        let plain = network(line, &[1, 8, 8], None).expect("a network");
+        let without = Summary::new(&plain, &SummaryOptions { batch: 3, ..SummaryOptions::default() }).expect("a plan");
+        assert!(without.rows.iter().all(|row| row.kept_bytes == 0), "nothing is kept at inference");
+        let prediction = plain.outputs()[0];
+        let mut builder = plain.extend();
+        let target = builder.input("target", Shape::batched(&[2])).expect("a new name");
+        let loss =
+            builder.scoped("loss", |builder| Loss::mse().add(builder, prediction, target, None)).expect("a loss");
+        let graph = builder.finish(&[prediction, loss]);
+        let options = SummaryOptions { batch: 3, loss: Some(loss), ..SummaryOptions::default() };
+        let summary = Summary::new(&graph, &options).expect("a plan");
+        let kept: Vec<u64> = summary.rows.iter().map(|row| row.kept_bytes).collect();
+        let row = 4 * 3;
+        // An activation is a layer of its own. The first convolution's output goes to the pooling alone, which notes the place
+        // of each greatest value; ReLU of what was pooled is the input of the second convolution. Batch normalisation looks at
+        // its input again and has two statistics for each channel; its rectified output is the input of the dense layer.
+        let expected = [0, row * 64, row * 64, row * 96, row * 96 + 4 * 12, 0, 0, row * 2];
+        assert_eq!(kept[..8], expected, "{:?}", summary.rows);
+        assert!(summary.arena_bytes as u64 >= kept.iter().sum::<u64>());
+        assert!(summary.arena_bytes > without.arena_bytes);
+    }
 
     #[test]
     fn layers_are_counted_one_by_one() {
