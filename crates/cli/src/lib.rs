@@ -8,6 +8,7 @@ pub mod commands;
 pub mod defaults;
 pub mod device;
 pub mod error;
+pub mod explain;
 pub mod judge;
 pub mod prepare;
 pub mod recipe;

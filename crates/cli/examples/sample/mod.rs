@@ -74,7 +74,7 @@ fn pairs(entries: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn layer(layer: &str, output: &str, parameters: u64, flops: u64) -> LayerRow {
-    LayerRow { layer: layer.to_string(), output: output.to_string(), parameters, flops }
+    LayerRow { layer: layer.to_string(), output: output.to_string(), parameters, flops, ..LayerRow::default() }
 }
 
 /// A ring or a bar, blurred: something that looks like a digit.

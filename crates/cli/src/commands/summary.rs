@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::args::SummaryArgs;
 use crate::error::{Failure, Outcome};
 use crate::format::{count, short};
-use crate::network_table::{bytes, network_table};
+use crate::network_table::{any_training_summary, bytes, network_table};
 use crate::run_folder::model_path;
 use crate::say::Say;
 use crate::trained::open_model;
@@ -28,17 +28,23 @@ pub fn run(arguments: &SummaryArgs) -> Outcome<()> {
         let (line, graph) = read_network(&arguments.network, arguments.input.as_deref())?;
         (Some(line), graph, None)
     };
-    let options = SummaryOptions { batch: arguments.batch_size as usize, ..SummaryOptions::default() };
-    let summary = Summary::new(&graph, &options)?;
+    let batch = arguments.batch_size as usize;
+    let summary = any_training_summary(&graph, batch)?;
+    let inference = Summary::new(&graph, &SummaryOptions { batch, ..SummaryOptions::default() })?;
     if let Some(line) = &notation {
         say.result(&format!("{line}\n\n"))?;
     }
     say.result(&network_table(&summary, &say.screen))?;
+    say.result("FLOPs, the values of the output and what is kept of them for training are those of one row.\n")?;
     let batch = count(summary.batch as u64);
     let mut facts = vec![
-        ("parameters".to_string(), bytes(summary.parameter_bytes)),
-        (format!("values for a batch of {batch}"), bytes(summary.arena_bytes)),
-        (format!("FLOPs for a batch of {batch}"), short(summary.flops as f64)),
+        ("parameters".to_string(), format!("{}, their gradients as much again", bytes(summary.parameter_bytes))),
+        (format!("batch of {batch}, inference"), format!("{} of values", bytes(inference.arena_bytes))),
+        (
+            format!("batch of {batch}, training"),
+            format!("{} of values and their gradients", bytes(summary.arena_bytes)),
+        ),
+        (format!("batch of {batch}, forward"), format!("{} FLOPs", short(inference.flops as f64))),
     ];
     if let Some(model) = &model {
         facts.extend(model_facts(model));
@@ -48,6 +54,7 @@ pub fn run(arguments: &SummaryArgs) -> Outcome<()> {
         json!({
             "label": row.label, "layer": row.description, "output": row.output.to_string(),
             "parameters": row.parameters, "flops": row.flops,
+            "output_bytes": row.output_bytes, "kept_bytes": row.kept_bytes,
         })
     });
     say.json(&json!({
@@ -58,8 +65,9 @@ pub fn run(arguments: &SummaryArgs) -> Outcome<()> {
         "parameters": summary.parameters,
         "trainable": summary.trainable,
         "parameter_bytes": summary.parameter_bytes,
-        "arena_bytes": summary.arena_bytes,
-        "flops": summary.flops,
+        "arena_bytes": inference.arena_bytes,
+        "training_arena_bytes": summary.arena_bytes,
+        "flops": inference.flops,
         "task": model.as_ref().map(|model| model.task.name()),
         "weights_sha256": model.as_ref().map(Model::weights_sha256),
     }))

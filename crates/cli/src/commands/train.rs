@@ -99,7 +99,7 @@ pub fn run(arguments: TrainArgs) -> Outcome<()> {
     let hash = run.model().save(&folder.model())?;
     folder.write("history.csv", &history_csv(&fitted.history))?;
     folder.write("loss.svg", &loss_svg(&fitted.history, None, run.best_epoch()))?;
-    folder.write("report.html", &run.report(&hash, config).html())?;
+    folder.write("report.html", &run.report(&judge, &hash, config).html())?;
 
     say.result(&format!("{}\n", loss_curve(&fitted.history, run.best_epoch(), &say.screen)))?;
     say.result(&format!("{}\n\n", words::ended(&fitted, recipe.options.epochs)))?;

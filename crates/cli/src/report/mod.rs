@@ -1,5 +1,6 @@
 //! `report.html`: everything about a run on one page that needs no network and no script.
 
+mod heat;
 mod page;
 mod picture;
 
@@ -14,6 +15,7 @@ pub use picture::{Picture, Pictures};
 use crate::classes::{ClassScores, Confusion};
 use crate::format::{count, number, numbers, percent, rows, short};
 use crate::markup::escape;
+use crate::network_table::bytes;
 use crate::plot;
 use crate::plot::{CalibrationBin, Histogram, Residuals, RocCurve};
 use page::{Cell, Page, facts, table};
@@ -53,6 +55,10 @@ pub struct Report {
     pub network: String,
     /// Its layers.
     pub layers: Vec<LayerRow>,
+    /// Filters of its first convolution: grey where a weight is zero.
+    pub filters: Vec<Picture>,
+    /// Pictures with the places that speak for a class.
+    pub class_maps: Vec<ClassMap>,
     /// Facts about the data: rows of each part, where it came from, …
     pub data_facts: Vec<(String, String)>,
     /// Its columns.
@@ -74,6 +80,32 @@ pub struct LayerRow {
     pub parameters: u64,
     /// Floating-point operations of the forward pass for one row.
     pub flops: u64,
+    /// Bytes of its output for one row.
+    pub values: u64,
+    /// Bytes that a training step keeps of it for the backward pass, for one row.
+    pub kept: u64,
+}
+
+/// A picture, and how much each of its places speaks for classes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClassMap {
+    /// The picture.
+    pub picture: Option<Picture>,
+    /// The true class.
+    pub truth: String,
+    /// For the predicted class and, if that is another, for the true one.
+    pub classes: Vec<ClassEvidence>,
+}
+
+/// What speaks for a class.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClassEvidence {
+    /// The class.
+    pub class: String,
+    /// Its predicted probability, 0…1.
+    pub probability: f64,
+    /// Numbers from 0 on, one for each pixel of the picture.
+    pub map: Vec<f32>,
 }
 
 /// A line of the data table.
@@ -104,6 +136,10 @@ pub struct Mistake {
     pub probability: Option<f64>,
 }
 
+/// Pixels of the screen that a small picture is enlarged to, and a filter.
+const PICTURE_SIDE: u32 = 112;
+const FILTER_SIDE: u32 = 48;
+
 /// More rows than this make a table that nobody reads; the rest is counted below it.
 const MOST_ROWS: usize = 200;
 
@@ -117,7 +153,9 @@ impl Report {
         self.classes_section(&mut page);
         self.trust_section(&mut page);
         self.mistakes_section(&mut page);
+        self.class_maps_section(&mut page);
         self.network_section(&mut page);
+        self.filters_section(&mut page);
         self.data_section(&mut page);
         if !self.config.is_empty() {
             page.section("configuration", "Configuration");
@@ -298,11 +336,11 @@ impl Report {
         } else {
             format!("Rows {part}that the model got wrong, those first of which it was surest.")
         });
-        let mut out = String::from(r#"<div class="wrong">"#);
+        let mut out = String::from(r#"<div class="gallery">"#);
         for mistake in &self.mistakes {
             out.push_str("<figure>");
             if let Some(picture) = &mistake.picture {
-                out.extend(picture.element(&mistake.truth));
+                out.extend(picture.element(&mistake.truth, PICTURE_SIDE));
             }
             let sure = mistake.probability.map_or(String::new(), |share| format!(" ({})", percent(share)));
             let (predicted, truth) = (escape(&mistake.predicted), escape(&mistake.truth));
@@ -315,24 +353,93 @@ impl Report {
         page.raw(&(out + "</div>"));
     }
 
+    fn class_maps_section(&self, page: &mut Page) {
+        if self.class_maps.is_empty() {
+            return;
+        }
+        page.section("class-maps", "Where it looks");
+        let part = self.part_words();
+        page.paragraph(&format!(
+            "Which places of some pictures {part}speak for a class (Grad-CAM on the last feature map): yellow the most, violet \
+             not at all. Beside a picture that was mistaken stands also what speaks for its true class."
+        ));
+        let mut out = String::from(r#"<div class="gallery maps">"#);
+        for entry in &self.class_maps {
+            let Some(picture) = &entry.picture else { continue };
+            let truth = escape(&entry.truth);
+            let _ = write!(
+                out,
+                r#"<figure><div><span>{}"#,
+                picture.element(&entry.truth, PICTURE_SIDE).unwrap_or_default()
+            );
+            let _ = write!(out, "true <b>{truth}</b></span>");
+            for evidence in &entry.classes {
+                let class = escape(&evidence.class);
+                let shown =
+                    heat::over(picture, &evidence.map).and_then(|map| map.element(&evidence.class, PICTURE_SIDE));
+                let tag = if evidence.class == entry.truth { "b" } else { "em" };
+                let share = percent(evidence.probability);
+                let _ = write!(out, "<span>{}<{tag}>{class}</{tag}> {share}</span>", shown.unwrap_or_default());
+            }
+            out.push_str("</div></figure>\n");
+        }
+        page.raw(&(out + "</div>"));
+    }
+
+    fn filters_section(&self, page: &mut Page) {
+        if self.filters.is_empty() {
+            return;
+        }
+        page.section("filters", "First filters");
+        let colours = self.filters.iter().any(|filter| filter.channels == 3);
+        let reading = if colours {
+            "Grey is a weight of zero. Where a tile has a colour, that colour in a picture raises the output of the filter, and \
+             the opposite colour lowers it."
+        } else {
+            "Grey is a weight of zero. Where a tile is lighter, bright pixels raise the output of the filter; where it is \
+             darker, they lower it."
+        };
+        page.paragraph(&format!(
+            "Each tile is a filter of the first convolution. {reading} All have one scale, so filters that are grey all over \
+             do little."
+        ));
+        let mut out = String::from(r#"<div class="card tiny">"#);
+        for (number, filter) in self.filters.iter().take(MOST_ROWS).enumerate() {
+            out.extend(filter.element(&format!("filter {number}"), FILTER_SIDE));
+        }
+        page.raw(&(out + "</div>"));
+        self.count_rest(page, self.filters.len(), "filters");
+    }
+
     fn network_section(&self, page: &mut Page) {
         if self.layers.is_empty() {
             return;
         }
         page.section("network", "Network");
         let heads = ["layer", "output"].map(|head| Cell::Text(head.to_string()));
-        let heads = heads.into_iter().chain(["parameters", "FLOPs per row"].map(|head| Cell::Number(head.to_string())));
-        let line = |layer: &str, output: &str, parameters: u64, flops: u64| {
-            let figures = [Cell::Number(count(parameters)), Cell::Number(short(flops as f64))];
-            [Cell::Text(layer.to_string()), Cell::Text(output.to_string())]
-                .into_iter()
-                .chain(figures)
-                .collect::<Vec<_>>()
+        let heads = heads
+            .into_iter()
+            .chain(["parameters", "FLOPs", "values", "kept"].map(|head| Cell::Number(head.to_string())));
+        let line = |row: &LayerRow| {
+            let figures = [count(row.parameters), short(row.flops as f64)];
+            let memory = [row.values, row.kept].map(|value| bytes(value as usize));
+            let texts = [row.layer.clone(), row.output.clone()].map(Cell::Text);
+            texts.into_iter().chain(figures.into_iter().chain(memory).map(Cell::Number)).collect::<Vec<_>>()
         };
-        let lines: Vec<_> =
-            self.layers.iter().map(|row| line(&row.layer, &row.output, row.parameters, row.flops)).collect();
+        let lines: Vec<_> = self.layers.iter().map(line).collect();
         let sum = |part: fn(&LayerRow) -> u64| self.layers.iter().map(part).sum();
-        let total = line("total", "", sum(|row| row.parameters), sum(|row| row.flops));
+        let total = line(&LayerRow {
+            layer: "total".to_string(),
+            output: String::new(),
+            parameters: sum(|row| row.parameters),
+            flops: sum(|row| row.flops),
+            values: sum(|row| row.values),
+            kept: sum(|row| row.kept),
+        });
+        page.paragraph(
+            "FLOPs of the forward pass, the values of the output and what is kept of them for the backward pass are those of one \
+             row.",
+        );
         page.cards(&[table(&heads.collect::<Vec<_>>(), &lines, &[total])]);
     }
 
@@ -394,6 +501,7 @@ mod tests {
         };
         let class = || ClassScores { name: text(), precision: 0.8123, recall: f64::NAN, f1: 0.5, support: 1234.0 };
         let picture = Picture { width: 2, height: 1, channels: 1, pixels: vec![0, 255] };
+        let evidence = || ClassEvidence { class: text(), probability: 0.625, map: vec![0.0, 1.0] };
         Report {
             title: text(),
             facts: vec![(text(), text())],
@@ -413,7 +521,20 @@ mod tests {
             residuals: Some(Residuals { target_name: text(), predicted: vec![1.0, 2.0], target: vec![1.5, 2.0] }),
             residual_histogram: None,
             network: text(),
-            layers: vec![LayerRow { layer: text(), output: text(), parameters: 100_480, flops: 200_832 }],
+            layers: vec![LayerRow {
+                layer: text(),
+                output: text(),
+                parameters: 100_480,
+                flops: 200_832,
+                values: 512,
+                kept: 1024,
+            }],
+            filters: vec![picture.clone(), Picture { channels: 3, pixels: vec![9; 6], ..picture.clone() }],
+            class_maps: vec![ClassMap {
+                picture: Some(picture.clone()),
+                truth: text(),
+                classes: vec![evidence(), ClassEvidence { map: vec![1.0], ..evidence() }],
+            }],
             data_facts: vec![(text(), text())],
             columns: vec![ColumnRow { name: text(), kind: text(), missing: 3, summary: text() }],
             mistakes: vec![Mistake {
@@ -441,7 +562,7 @@ mod tests {
             let texts: Vec<&str> = document.descendants().filter_map(|node| node.text()).collect();
             // Title twice, network, facts, warning, table heads and cells, figure, configuration, …
             assert!(texts.iter().filter(|text| **text == shown).count() >= 20, "{texts:?}");
-            for figure in ["0.1235", "0.9712", "0.8123", "1 234", "100 480", "201k", "(97.0 %)", "3.500"] {
+            for figure in ["0.1235", "0.9712", "0.8123", "1 234", "100 480", "201k", "(97.0 %)", "3.500", "62.5 %"] {
                 assert!(texts.iter().any(|text| text.contains(figure)), "{figure} is missing");
             }
         });
@@ -462,7 +583,7 @@ mod tests {
             }
             let count = |tag: &str| document.descendants().filter(|node| node.tag_name().name() == tag).count();
             assert_eq!(count("svg"), 8, "loss, metric, rate, confusion, calibration, ROC, two of residuals");
-            assert_eq!(count("img"), 1);
+            assert_eq!(count("img"), 5, "a mistake, a picture with the only map that fits it, two filters");
             assert_eq!(count("style"), 1, "the plots have no style sheets of their own");
             let ids: Vec<_> = document.descendants().filter_map(|node| node.attribute("id")).collect();
             for link in document.descendants().filter_map(|node| node.attribute("href")) {

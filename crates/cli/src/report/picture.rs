@@ -6,9 +6,6 @@ use pellucid::data::{Dataset, Features};
 
 use crate::markup::escape;
 
-/// Pixels of the screen that a small picture is enlarged to at most: each of its pixels becomes a square of several.
-const SHOWN_SIDE: u32 = 112;
-
 /// An image of one byte for each channel, row by row; a colour image holds red, green and blue of each pixel side by side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
@@ -40,10 +37,10 @@ impl Picture {
     }
 
     /// The image as an element of a page; `description` is for those who do not see it. A small one is enlarged by a whole
-    /// factor with crisp pixels, a larger one keeps its size.
-    pub fn element(&self, description: &str) -> Option<String> {
+    /// factor, with crisp pixels, up to `side` pixels of the screen; a larger one keeps its size.
+    pub fn element(&self, description: &str, side: u32) -> Option<String> {
         let address = self.data_uri()?;
-        let factor = (SHOWN_SIDE / self.width.max(self.height)).max(1);
+        let factor = (side / self.width.max(self.height)).max(1);
         let class = if factor > 1 { r#" class="pixels""# } else { "" };
         let (width, height) = (self.width * factor, self.height * factor);
         let description = escape(description);
@@ -165,7 +162,7 @@ mod tests {
     fn small_pictures_are_enlarged_by_whole_factors_and_large_ones_are_not() {
         let shown = |width, height| {
             let picture = Picture { width, height, channels: 1, pixels: vec![0; (width * height) as usize] };
-            picture.element("a <b>").expect("a picture")
+            picture.element("a <b>", 112).expect("a picture")
         };
         for (size, expected) in [((28, 28), 112), ((32, 32), 96), ((8, 8), 112), ((40, 20), 80), ((200, 300), 200)] {
             let element = shown(size.0, size.1);

@@ -5,17 +5,21 @@ use pellucid::data::Task;
 use super::Run;
 use super::watch::metric_shown;
 use super::words::{task_words, training_words};
+use crate::explain::{class_maps, first_filters};
 use crate::format::{count, seconds};
-use crate::network_table::layer_rows;
+use crate::judge::Judge;
+use crate::network_table::{layer_rows, training_summary};
 use crate::prepare::Prepared;
 use crate::report::Report;
 
 /// Rows with mistakes that the report shows.
 const MISTAKES: usize = 24;
+/// Rows with maps of what speaks for their class: as many wrong ones, and as many right ones.
+const CLASS_MAPS: usize = 6;
 
 impl Run<'_> {
     /// Everything about the run; `config` is the text that repeats it.
-    pub(super) fn report(&self, hash: &str, config: String) -> Report {
+    pub(super) fn report(&self, judge: &Judge, hash: &str, config: String) -> Report {
         let Run { prepared, recipe, fitted, judged, .. } = self;
         let mut report = Report {
             title: format!("{}: {}", prepared.name, title_words(prepared)),
@@ -25,7 +29,9 @@ impl Run<'_> {
             main_metric: Some(metric_shown(prepared.task.kind(), recipe)),
             best_epoch: self.best_epoch(),
             network: recipe.notation.clone(),
-            layers: layer_rows(&recipe.graph),
+            layers: training_summary(recipe, prepared.train.len())
+                .map_or_else(|_| Vec::new(), |counted| layer_rows(&counted)),
+            filters: first_filters(judge.graph, judge.parameters),
             data_facts: data_facts(prepared),
             columns: prepared.columns.clone(),
             config,
@@ -35,6 +41,7 @@ impl Run<'_> {
             report.judge(last.part, &last.measured, prepared.task.class_names());
             report.residuals = last.residuals(&prepared.task, rows);
             report.mistakes = last.mistakes(&prepared.task, rows, MISTAKES);
+            report.class_maps = class_maps(judge, last, rows, CLASS_MAPS);
         }
         report
     }
