@@ -1,12 +1,13 @@
-//! Rates of convolutions in GFLOP/s, beside the share of the peak of the threads used.
+//! Rates of convolutions in GFLOP/s, beside the share of the peak of the threads used. What Winograd's algorithm can compute
+//! is shown both ways; the FLOPs are those of the direct way, so its share may exceed 100 %.
 //!
 //! `cargo run --release -p pellucid-kernels --example conv_rates -- [threads] [seconds each]`
 
 use std::time::Instant;
 
 use kernels::conv::{
-    After, Conv, Weights, bias_gradient, forward, forward_scratch, input_gradient, input_gradient_scratch, pack,
-    weight_gradient, weight_gradient_scratch,
+    After, Algorithm, Conv, Weights, bias_gradient, forward, forward_scratch, input_gradient, input_gradient_scratch,
+    pack, weight_gradient, weight_gradient_scratch,
 };
 use kernels::device::Device;
 use kernels::simd::Isa;
@@ -28,6 +29,7 @@ fn square(batch: usize, inner: usize, outer: usize, size: usize, kernel: usize, 
         stride: [stride; 2],
         dilation: [1; 2],
         padding: [padding; 2],
+        algorithm: Algorithm::BySize,
     }
 }
 
@@ -49,31 +51,55 @@ fn main() {
         ("ResNet 16-32 by 2, 128", square(128, 16, 32, 32, 3, 2, 1)),
         ("1x1 64-128 at 14, 32", square(32, 64, 128, 14, 1, 1, 1)),
         ("depthwise 64 at 32, 32", square(32, 64, 64, 32, 3, 1, 64)),
+        ("VGG 64 at 32, 64", square(64, 64, 64, 32, 3, 1, 1)),
+        ("VGG 128 at 16, 64", square(64, 128, 128, 16, 3, 1, 1)),
+        ("VGG 256 at 8, 64", square(64, 256, 256, 8, 3, 1, 1)),
+        ("8 at 32, 64", square(64, 8, 8, 32, 3, 1, 1)),
+        ("8-16 at 32, 64", square(64, 8, 16, 32, 3, 1, 1)),
+        ("16-8 at 32, 64", square(64, 16, 8, 32, 3, 1, 1)),
+        ("64 at 7, 64", square(64, 64, 64, 7, 3, 1, 1)),
+        ("64 at 5, 64", square(64, 64, 64, 5, 3, 1, 1)),
+        ("64 at 3, 64", square(64, 64, 64, 3, 3, 1, 1)),
+        ("256 at 4, 1", square(1, 256, 256, 4, 3, 1, 1)),
         ("VGG 256 at 28, 4", square(4, 256, 256, 28, 3, 1, 1)),
         ("VGG 64 at 112, 1", square(1, 64, 64, 112, 3, 1, 1)),
         ("ImageNet first, 2", square(2, 3, 64, 224, 7, 2, 1)),
     ] {
-        let x = vec![0.5; conv.batch * conv.in_channels * conv.input[0] * conv.input[1]];
-        let w = vec![0.25; conv.weights()];
-        let mut y = vec![0.0; conv.batch * conv.out_channels * conv.output[0] * conv.output[1]];
-        let dy = vec![0.125; y.len()];
-        let (mut dx, mut dw, mut db) = (x.clone(), w.clone(), vec![0.0; conv.out_channels]);
-        let mut scratch = vec![0.0; forward_scratch(&conv)];
-        let packed = pack(&device, &conv, &w);
-        let weights = packed.as_ref().map_or(Weights::Plain(&w), Weights::Packed);
-        let first = best(seconds, || forward(&device, &conv, &x, weights, After::default(), &mut y, &mut scratch));
-        let mut scratch = vec![0.0; input_gradient_scratch(&conv)];
-        let second = best(seconds, || input_gradient(&device, &conv, &dy, &w, After::default(), &mut dx, &mut scratch));
-        let mut scratch = vec![0.0; weight_gradient_scratch(&conv)];
-        let third = best(seconds, || weight_gradient(&device, &conv, &x, &dy, &mut dw, &mut scratch));
-        let fourth = best(seconds, || bias_gradient(&device, conv.batch, &dy, &mut db));
-        print!("{name:24}");
-        for time in [first, second, third] {
-            let rate = 2.0 * conv.multiply_adds() as f64 / time / 1e9;
-            print!(" {rate:7.1} ({:3.0} %) {:8.1} µs", 100.0 * rate / PEAK / threads as f64, time * 1e6);
+        let plain = conv.kernel == [3, 3] && conv.stride == [1, 1] && conv.groups == 1;
+        for algorithm in [Algorithm::Direct, Algorithm::Winograd] {
+            if plain || algorithm == Algorithm::Direct {
+                let name = if algorithm == Algorithm::Direct { name } else { "  Winograd" };
+                rates(&device, name, &Conv { algorithm, ..conv }, seconds);
+            }
         }
-        println!(" {:8.1} µs", fourth * 1e6);
     }
+}
+
+fn rates(device: &Device, name: &str, conv: &Conv, seconds: f64) {
+    let x = vec![0.5; conv.batch * conv.in_channels * conv.input[0] * conv.input[1]];
+    let w = vec![0.25; conv.weights()];
+    let mut y = vec![0.0; conv.batch * conv.out_channels * conv.output[0] * conv.output[1]];
+    let dy = vec![0.125; y.len()];
+    let (mut dx, mut dw, mut db) = (x.clone(), w.clone(), vec![0.0; conv.out_channels]);
+    let mut scratch = vec![0.0; forward_scratch(conv)];
+    let packed = pack(device, conv, &w);
+    let weights = packed.as_ref().map_or(Weights::Plain(&w), Weights::Packed);
+    let first = best(seconds, || forward(device, conv, &x, weights, After::default(), &mut y, &mut scratch));
+    let mut scratch = vec![0.0; input_gradient_scratch(conv)];
+    let second = best(seconds, || input_gradient(device, conv, &dy, &w, After::default(), &mut dx, &mut scratch));
+    print!("{name:24}");
+    let print = |time: f64| {
+        let rate = 2.0 * conv.multiply_adds() as f64 / time / 1e9;
+        print!(" {rate:7.1} ({:3.0} %) {:8.1} µs", 100.0 * rate / PEAK / device.threads() as f64, time * 1e6);
+    };
+    print(first);
+    print(second);
+    if conv.algorithm == Algorithm::Direct {
+        let mut scratch = vec![0.0; weight_gradient_scratch(conv)];
+        print(best(seconds, || weight_gradient(device, conv, &x, &dy, &mut dw, &mut scratch)));
+        print!(" {:8.1} µs", best(seconds, || bias_gradient(device, conv.batch, &dy, &mut db)) * 1e6);
+    }
+    println!();
 }
 
 /// The least time of a call within `budget` seconds.

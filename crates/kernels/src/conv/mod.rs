@@ -4,7 +4,8 @@
 //! where output channel o belongs to group ⌊o / (out/groups)⌋, which sees its own input channels only. w is
 //! [out, in/groups, kernel height, kernel width].
 //!
-//! What decides the bits:
+//! Two algorithms, chosen by the sizes of a layer alone ([`Algorithm`]): the direct one, and fewer multiplications where a 3×3
+//! kernel has channels enough (see `winograd`, also for its bits). What decides the bits of the direct one:
 //!
 //! * Forward: every output is one chain of fused multiply-adds over (c, k, l) in ascending order, starting from 0, zeros of
 //!   the padding included, then the bias, then the epilogue.
@@ -30,6 +31,7 @@ mod tests;
 mod tile;
 mod weight_gradient;
 mod weights;
+mod winograd;
 
 pub use bias::bias_gradient;
 
@@ -38,6 +40,20 @@ use crate::epilogue::InPlace;
 use crate::gemm::{Matrix, PackedMatrix};
 use axis::Axis;
 use correlate::{Correlation, Values, WeightLayout, correlate};
+
+/// How the sums of a convolution, and of the gradient of its input, are computed. It decides their bits, so it is chosen by
+/// what every row of every batch has in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Algorithm {
+    /// The quicker one for these channels and for this size of an image.
+    #[default]
+    BySize,
+    /// One chain over all taps, for any convolution.
+    Direct,
+    /// F(2×2, 3×3) of Lavin and Gray, 2016: 16 multiplications for 36. Only with a kernel of 3×3, stride and dilation 1, and
+    /// one group.
+    Winograd,
+}
 
 /// Sizes of a convolution. Pairs are height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +78,8 @@ pub struct Conv {
     pub dilation: [usize; 2],
     /// Zeros above and to the left of x.
     pub padding: [usize; 2],
+    /// How it is computed.
+    pub algorithm: Algorithm,
 }
 
 impl Conv {
@@ -127,18 +145,52 @@ impl Conv {
             weight: WeightLayout { group: outer * of_output, target, source },
         }
     }
+
+    /// By fewer multiplications? Panics when those are asked for and cannot be.
+    fn winograd(&self, of: &Correlation) -> bool {
+        match self.algorithm {
+            Algorithm::BySize => winograd::applies(of) && winograd::pays(of),
+            Algorithm::Direct => false,
+            Algorithm::Winograd => {
+                assert!(winograd::applies(of), "a kernel of 3x3, stride 1, dilation 1, one group");
+                true
+            }
+        }
+    }
+
+    fn scratch(&self, forward: bool) -> usize {
+        let of = self.correlation(forward);
+        if self.winograd(&of) { winograd::scratch(&of) } else { correlate::scratch(&of) }
+    }
+
+    fn correlate(&self, device: &Device, forward: bool, values: Values, target: &mut [f32], scratch: &mut [f32]) {
+        let of = self.correlation(forward);
+        if self.winograd(&of) {
+            winograd::correlate(device, &of, values, target, scratch);
+        } else {
+            correlate(device, &of, values, target, scratch);
+        }
+    }
+
+    /// Rows of the packed weights, each with a value for every output channel.
+    fn packed_rows(&self) -> usize {
+        if self.winograd(&self.correlation(true)) { winograd::POINTS * self.in_channels } else { self.taps() }
+    }
 }
 
 /// Number of f32 of scratch memory that [`forward`] may use.
 pub fn forward_scratch(conv: &Conv) -> usize {
-    correlate::scratch(&conv.correlation(true))
+    conv.scratch(true)
 }
 
 /// The weights as [`forward`] reads them, for weights that do not change; `None` where there are several groups.
 pub fn pack(device: &Device, conv: &Conv, w: &[f32]) -> Option<PackedMatrix> {
-    let k = conv.taps();
+    let (of, k, n) = (conv.correlation(true), conv.packed_rows(), conv.out_channels);
+    if conv.winograd(&of) {
+        return Some(PackedMatrix::filled(k, n, |panels| winograd::transform(device, &of, w, panels)));
+    }
     let matrix = Matrix { data: w, row_stride: 1, column_stride: k };
-    (conv.groups == 1).then(|| PackedMatrix::new(device, k, conv.out_channels, matrix))
+    (conv.groups == 1).then(|| PackedMatrix::new(device, k, n, matrix))
 }
 
 /// What is added to a convolution's sums and done to them.
@@ -174,19 +226,20 @@ pub fn forward(
     let (w, packed): (&[f32], _) = match weights {
         Weights::Plain(w) => (w, None),
         Weights::Packed(packed) => {
-            assert_eq!((packed.k(), packed.n(), conv.groups), (conv.taps(), conv.out_channels, 1), "packed weights");
+            let sizes = (conv.packed_rows(), conv.out_channels, 1);
+            assert_eq!((packed.k(), packed.n(), conv.groups), sizes, "packed weights");
             (&[], Some(packed.panels()))
         }
     };
     conv.assert(x.len(), if packed.is_some() { conv.weights() } else { w.len() }, y.len());
     let After { bias, epilogue } = after;
     assert!(bias.is_none_or(|bias| bias.len() == conv.out_channels), "one bias a channel");
-    correlate(device, &conv.correlation(true), Values { source: x, weight: w, packed, bias, epilogue }, y, scratch);
+    conv.correlate(device, true, Values { source: x, weight: w, packed, bias, epilogue }, y, scratch);
 }
 
 /// Number of f32 of scratch memory that [`input_gradient`] may use.
 pub fn input_gradient_scratch(conv: &Conv) -> usize {
-    correlate::scratch(&conv.correlation(false))
+    conv.scratch(false)
 }
 
 /// dx = the gradient with respect to x, from `dy` = that with respect to y. This is also the transposed convolution, hence
@@ -206,7 +259,7 @@ pub fn input_gradient(
     let After { bias, epilogue } = after;
     assert!(bias.is_none_or(|bias| bias.len() == conv.in_channels), "one bias a channel");
     let values = Values { source: dy, weight: w, packed: None, bias, epilogue };
-    correlate(device, &conv.correlation(false), values, dx, scratch);
+    conv.correlate(device, false, values, dx, scratch);
 }
 
 /// Number of f32 of scratch memory that [`weight_gradient`] may use.

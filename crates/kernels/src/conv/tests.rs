@@ -5,7 +5,7 @@ use crate::simd::Isa;
 use crate::testing::{bits, on_every_device, values};
 
 /// Not linear, not idempotent: shows when it is left out, applied twice, or applied before the bias.
-struct Epilogue;
+pub(super) struct Epilogue;
 
 impl InPlace for Epilogue {
     fn apply(&self, _: Isa, values: &mut [f32]) {
@@ -14,26 +14,38 @@ impl InPlace for Epilogue {
 }
 
 #[derive(Clone, Copy)]
-struct Geometry {
-    input: [usize; 2],
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
+pub(super) struct Geometry {
+    pub input: [usize; 2],
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
     /// Top, left, bottom, right.
-    padding: [usize; 4],
+    pub padding: [usize; 4],
 }
 
-const PLAIN: Geometry =
+pub(super) const PLAIN: Geometry =
     Geometry { input: [7, 9], kernel: [3, 3], stride: [1, 1], dilation: [1, 1], padding: [0, 0, 0, 0] };
 
 impl Geometry {
-    fn conv(self, batch: usize, groups: usize, inner: usize, outer: usize) -> Conv {
+    pub fn conv(self, batch: usize, groups: usize, inner: usize, outer: usize) -> Conv {
         let Geometry { input, kernel, stride, dilation, padding } = self;
         let size =
             |i: usize| (input[i] + padding[i] + padding[i + 2] - (kernel[i] - 1) * dilation[i] - 1) / stride[i] + 1;
         let (in_channels, out_channels) = (groups * inner, groups * outer);
         let (output, padding) = ([size(0), size(1)], [padding[0], padding[1]]);
-        Conv { batch, groups, in_channels, out_channels, input, output, kernel, stride, dilation, padding }
+        Conv {
+            batch,
+            groups,
+            in_channels,
+            out_channels,
+            input,
+            output,
+            kernel,
+            stride,
+            dilation,
+            padding,
+            algorithm: Algorithm::Direct,
+        }
     }
 }
 
@@ -80,8 +92,8 @@ fn convolutions() -> Vec<Conv> {
 
 /// Calls `body(y, x, w)` for the index of every output, and of the input and weight of every product in it, in the order
 /// of the forward sum; the input is `None` in the padding.
-fn products(conv: &Conv, mut body: impl FnMut(usize, Option<usize>, usize)) {
-    let &Conv { batch, groups, in_channels, out_channels, input, output, kernel, stride, dilation, padding } = conv;
+pub(super) fn products(conv: &Conv, mut body: impl FnMut(usize, Option<usize>, usize)) {
+    let &Conv { batch, groups, in_channels, out_channels, input, output, kernel, stride, dilation, padding, .. } = conv;
     let (inner, outer) = (in_channels / groups, out_channels / groups);
     for n in 0..batch {
         for o in 0..out_channels {
@@ -106,20 +118,20 @@ fn products(conv: &Conv, mut body: impl FnMut(usize, Option<usize>, usize)) {
     }
 }
 
-struct Data {
-    x: Vec<f32>,
-    w: Vec<f32>,
-    y_len: usize,
-    dy: Vec<f32>,
+pub(super) struct Data {
+    pub x: Vec<f32>,
+    pub w: Vec<f32>,
+    pub y_len: usize,
+    pub dy: Vec<f32>,
 }
 
-fn data(conv: &Conv) -> Data {
+pub(super) fn data(conv: &Conv) -> Data {
     let x = values(1, conv.batch * conv.in_channels * conv.input[0] * conv.input[1]);
     let y_len = conv.batch * conv.out_channels * conv.output[0] * conv.output[1];
     Data { x, w: values(2, conv.weights()), y_len, dy: values(3, y_len) }
 }
 
-fn poison(len: usize) -> Vec<f32> {
+pub(super) fn poison(len: usize) -> Vec<f32> {
     vec![f32::NAN; len]
 }
 

@@ -17,7 +17,7 @@ mod packed;
 mod product;
 #[cfg(test)]
 mod tests;
-mod tile;
+pub(crate) mod tile;
 mod tiny;
 
 pub use packed::{GemmPacked, PackedMatrix, gemm_packed};

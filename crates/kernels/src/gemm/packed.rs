@@ -20,11 +20,18 @@ impl PackedMatrix {
     /// Packs `b` [k, n]. Panics when its data are too short.
     pub fn new(device: &Device, k: usize, n: usize, b: Matrix) -> PackedMatrix {
         assert!(b.holds(k, n), "the matrix holds [k, n]");
+        let lanes = Strided { data: b.data, along: b.column_stride, depth: b.row_stride };
+        PackedMatrix::filled(k, n, |panels| {
+            if !panels.is_empty() {
+                pack_panels(device, lanes, n, k, panels);
+            }
+        })
+    }
+
+    /// A matrix [k, n] whose panels `fill` writes: sixteen columns each, over all rows, zeros behind the last column.
+    pub(crate) fn filled(k: usize, n: usize, fill: impl FnOnce(&mut [f32])) -> PackedMatrix {
         let mut panels = Buffer::new(n.next_multiple_of(LANES) * k);
-        if !panels.is_empty() {
-            let lanes = Strided { data: b.data, along: b.column_stride, depth: b.row_stride };
-            pack_panels(device, lanes, n, k, &mut panels);
-        }
+        fill(&mut panels);
         PackedMatrix { k, n, panels }
     }
 

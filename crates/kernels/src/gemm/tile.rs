@@ -12,7 +12,7 @@ use crate::simd::{Kernel, LANES, Simd};
 
 /// The operand that is broadcast: row r, depth k is at `data + r·row + k·depth`.
 #[derive(Clone, Copy)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     pub data: *const f32,
     pub row: usize,
     pub depth: usize,
@@ -20,7 +20,7 @@ pub(super) struct Rows {
 
 /// The operand in lanes: vector v, depth k begins at `data + v·vector + k·depth`.
 #[derive(Clone, Copy)]
-pub(super) struct Lanes {
+pub(crate) struct Lanes {
     pub data: *const f32,
     pub vector: usize,
     pub depth: usize,
@@ -28,14 +28,14 @@ pub(super) struct Lanes {
 
 /// The result: row r, lane l is at `data + r·row + l·lane`; one of the two strides is 1.
 #[derive(Clone, Copy)]
-pub(super) struct Target {
+pub(crate) struct Target {
     pub data: *mut f32,
     pub row: usize,
     pub lane: usize,
 }
 
 /// Most rows of a tile.
-const MAX_ROWS: usize = 12;
+pub(crate) const MAX_ROWS: usize = 12;
 /// The largest tile: twelve rows of two vectors; one row of eight vectors is smaller.
 const MAX_TILE: usize = MAX_ROWS * 2 * LANES;
 
@@ -67,7 +67,7 @@ impl RowTiles {
 
 /// Vectors of a tile with `rows` rows. Few rows take more vectors: eight chains of multiply-adds hide their latency.
 #[inline(always)]
-fn tile_vectors<S: Simd>(rows: usize) -> usize {
+pub(crate) fn tile_vectors<S: Simd>(rows: usize) -> usize {
     match rows {
         1 => 8,
         2 | 3 => 4,
@@ -77,7 +77,7 @@ fn tile_vectors<S: Simd>(rows: usize) -> usize {
 
 /// Vectors of the next tile, when it may have `most` and `left` are left.
 #[inline(always)]
-fn vectors_step(most: usize, left: usize) -> usize {
+pub(crate) fn vectors_step(most: usize, left: usize) -> usize {
     match most.min(left) {
         8.. => 8,
         4.. => 4,
@@ -368,7 +368,15 @@ impl Kernel for Block<'_> {
 /// # Safety
 /// As for [`tile`].
 #[inline(always)]
-unsafe fn any_tile<S: Simd>(s: S, shape: (usize, usize), k: usize, x: Rows, y: Lanes, c: Target, resume: bool) {
+pub(crate) unsafe fn any_tile<S: Simd>(
+    s: S,
+    shape: (usize, usize),
+    k: usize,
+    x: Rows,
+    y: Lanes,
+    c: Target,
+    resume: bool,
+) {
     // Only the instruction sets that have such tiles compile them.
     macro_rules! shapes {
         ($(($r:literal, $v:literal) $(if $has:expr)?),* $(,)?) => {

@@ -18,7 +18,7 @@ use kernels::conv::{
 use kernels::device::Device;
 use kernels::gemm::PackedMatrix;
 
-use super::check::{Bound, Case, Input, Sample};
+use super::check::{Bound, Case, Input, Sample, Values};
 use super::convolution::{Settings, output};
 use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, attributes_of};
 use crate::tensor::{Shape, Tensor};
@@ -89,7 +89,7 @@ impl Op for Conv {
                 let found = format!("{reach} (weight {}, dilation {})", inputs[1], self.dilation[axis]);
                 return Err(ShapeError::size("size of the kernel", expected, found));
             }
-            size.push((padded - reach) / self.stride[axis] + 1);
+            size.push(settings.output_size(axis, sizes.size[axis], sizes.kernel[axis]));
         }
         output(out, &size)
     }
@@ -113,10 +113,14 @@ impl Op for Conv {
     }
 
     fn pack(&self, device: &Device, inputs: &[Tensor]) -> Option<PackedMatrix> {
-        let weight = inputs[1];
-        // The order of packed weights depends on their own sizes alone.
-        let conv = self.settings().conv(inputs[0].dims, weight.dims, &[1, *weight.dims.first()?, 1, 1]);
-        if weight.data.is_empty() { None } else { pack(device, &conv, weight.data) }
+        let (settings, x, weight) = (self.settings(), inputs[0].dims, inputs[1]);
+        if weight.data.is_empty() {
+            return None;
+        }
+        // How weights are packed depends on the size of the images.
+        let size = (0..settings.axes()).map(|axis| settings.output_size(axis, x[2 + axis], weight.dims[2 + axis]));
+        let y: Vec<usize> = [1, weight.dims[0]].into_iter().chain(size).collect();
+        pack(device, &settings.conv(x, weight.dims, &y), weight.data)
     }
 
     fn folds_channels(&self, _: &Shape) -> bool {
@@ -202,6 +206,16 @@ pub(super) fn cases() -> Vec<Case> {
             .refuses([Shape::batched(&wider), w.clone()], "channels of the input: expected ")
             .refuses([x, w, Shape::fixed(&[weight[0] + 1])], "shape of the bias")
     };
+    // F(2×2, 3×3) is within ε/2 · (channels + 11) of a sum of magnitudes (see the kernel, whose own tests compute that sum). A
+    // channel counts in it for at most 64, 8 along either axis, times the greatest weight, here 1, times the greatest value:
+    // here 1, or |dy|. The sums of the other gradients are direct.
+    let by_tiles = |case: Case, channels: usize| {
+        let tiles = 0.5 * (channels + 11) as f64 * 64.0 * channels as f64;
+        let bound =
+            Bound { reason: "half a unit for each rounding on the way of a tile", ..case.value.and_absolute(tiles) };
+        let inputs = case.inputs.iter().map(|input| Input { values: Values::Uniform(-1.0, 1.0), ..input.clone() });
+        Case { inputs: inputs.collect(), ..case }.within(bound, bound)
+    };
     let plain = Conv::new(2);
     let same = Conv { padding: vec![1; 4], ..plain.clone() };
     let line = Conv::new(1);
@@ -234,7 +248,18 @@ pub(super) fn cases() -> Vec<Case> {
             "output channels of the weight: expected a multiple of the 2 groups",
         ),
         of("depthwise", Conv { groups: 5, stride: vec![2; 2], ..same.clone() }, &[5, 7, 18], &[10, 1, 3, 3], true),
-        of("wide", same, &[17, 6, 15], &[18, 17, 3, 3], true),
+        of("wide", Conv { dilation: vec![1, 2], ..same.clone() }, &[17, 6, 15], &[18, 17, 3, 3], true),
+        by_tiles(of("3x3 by tiles", same.clone(), &[17, 8, 7], &[18, 17, 3, 3], true), 18),
+        by_tiles(
+            of(
+                "3x3 by tiles, asymmetric",
+                Conv { padding: vec![0, 2, 1, 3], ..same },
+                &[16, 7, 9],
+                &[17, 16, 3, 3],
+                false,
+            ),
+            17,
+        ),
         of("line", line.clone(), &[3, 11], &[4, 3, 3], true)
             .refuses([Shape::batched(&[3, 2]), Shape::fixed(&[4, 3, 3])], "a length of at most 2"),
         of(

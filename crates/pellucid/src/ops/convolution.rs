@@ -1,7 +1,7 @@
 //! What convolution and transposed convolution share: settings for one axis or two, their checks, and the sizes that
 //! kernels take (an axis alone is the width of images of height 1).
 
-use kernels::conv::Conv;
+use kernels::conv::{Algorithm, Conv};
 
 use super::ShapeError;
 use crate::tensor::{Dim, Shape};
@@ -95,6 +95,12 @@ impl Settings<'_> {
         Ok(Inputs { channels: sample[0], size: sample[1..].to_vec(), weight, kernel: sized[2..].to_vec() })
     }
 
+    /// Size of y along an axis, where the kernel fits.
+    pub fn output_size(&self, axis: usize, input: usize, kernel: usize) -> usize {
+        let padded = input + self.padding[axis] + self.padding[axis + self.axes()];
+        (padded - self.dilation[axis] * (kernel - 1) - 1) / self.stride[axis] + 1
+    }
+
     /// The convolution that leads from x to y, both [batch, channels, …], with a weight [out, in/groups, …].
     pub fn conv(&self, x: &[usize], weight: &[usize], y: &[usize]) -> Conv {
         let pair = |values: &[usize], alone: usize| match values {
@@ -113,6 +119,7 @@ impl Settings<'_> {
             stride: pair(self.stride, 1),
             dilation: pair(self.dilation, 1),
             padding: pair(&self.padding[..self.axes()], 0),
+            algorithm: Algorithm::BySize,
         }
     }
 }
