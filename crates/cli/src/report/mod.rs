@@ -3,6 +3,7 @@
 mod heat;
 mod page;
 mod picture;
+mod samples;
 
 use std::fmt::Write;
 
@@ -11,6 +12,7 @@ use pellucid::metrics::Scores;
 use pellucid::train::History;
 
 pub use picture::{Picture, Pictures};
+pub use samples::augmented;
 
 use crate::classes::{ClassScores, Confusion};
 use crate::format::{count, number, numbers, percent, rows, short};
@@ -51,6 +53,8 @@ pub struct Report {
     pub residuals: Option<Residuals>,
     /// Distribution of predicted - target; computed from `residuals` if it is `None`.
     pub residual_histogram: Option<Histogram>,
+    /// What was done to training pictures at random, in words, and some of them with what became of them.
+    pub augmentation: Option<(String, Picture)>,
     /// The network in one line of notation.
     pub network: String,
     /// Its layers.
@@ -139,6 +143,8 @@ pub struct Mistake {
 /// Pixels of the screen that a small picture is enlarged to, and a filter.
 const PICTURE_SIDE: u32 = 112;
 const FILTER_SIDE: u32 = 48;
+/// The same for augmented pictures side by side.
+const SAMPLES_SIDE: u32 = 720;
 
 /// More rows than this make a table that nobody reads; the rest is counted below it.
 const MOST_ROWS: usize = 200;
@@ -150,6 +156,7 @@ impl Report {
         self.head(&mut page);
         self.metrics_section(&mut page);
         self.curves_section(&mut page);
+        self.augmentation_section(&mut page);
         self.classes_section(&mut page);
         self.trust_section(&mut page);
         self.mistakes_section(&mut page);
@@ -255,6 +262,16 @@ impl Report {
             plots.extend(plot::learning_rate(&self.history));
         }
         page.cards(&plots);
+    }
+
+    fn augmentation_section(&self, page: &mut Page) {
+        let Some((words, picture)) = &self.augmentation else { return };
+        let Some(element) = picture.element("augmented pictures", SAMPLES_SIDE) else { return };
+        page.section("augmentation", "Augmentation");
+        page.paragraph(&format!(
+            "{words}. On the left training pictures as they are stored, beside them what was learnt from in the first epochs."
+        ));
+        page.cards(&[format!("<figure>{element}</figure>")]);
     }
 
     fn classes_section(&self, page: &mut Page) {
@@ -520,6 +537,7 @@ mod tests {
             roc: vec![RocCurve { name: text(), points: vec![(0.0, 0.0), (1.0, 1.0)], auc: 0.5 }],
             residuals: Some(Residuals { target_name: text(), predicted: vec![1.0, 2.0], target: vec![1.5, 2.0] }),
             residual_histogram: None,
+            augmentation: Some((text(), picture.clone())),
             network: text(),
             layers: vec![LayerRow {
                 layer: text(),
@@ -583,7 +601,11 @@ mod tests {
             }
             let count = |tag: &str| document.descendants().filter(|node| node.tag_name().name() == tag).count();
             assert_eq!(count("svg"), 8, "loss, metric, rate, confusion, calibration, ROC, two of residuals");
-            assert_eq!(count("img"), 5, "a mistake, a picture with the only map that fits it, two filters");
+            assert_eq!(
+                count("img"),
+                6,
+                "augmented ones, a mistake, a picture with the only map that fits it, two filters"
+            );
             assert_eq!(count("style"), 1, "the plots have no style sheets of their own");
             let ids: Vec<_> = document.descendants().filter_map(|node| node.attribute("id")).collect();
             for link in document.descendants().filter_map(|node| node.attribute("href")) {

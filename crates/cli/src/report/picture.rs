@@ -104,6 +104,23 @@ impl<'a> Pictures<'a> {
         }
         Picture::from_planes(self.shape, &bytes)
     }
+
+    /// The picture whose `values` enter the network: scale and shift of the data set are undone.
+    ///
+    /// # Panics
+    /// When it has another size than those of the data set.
+    pub fn entering(&self, values: &[f32]) -> Option<Picture> {
+        assert_eq!(values.len(), self.data.width(), "a picture of the data set");
+        let (Features::U8 { scale, shift, .. } | Features::Read { scale, shift, .. }) = &self.data.features else {
+            return None;
+        };
+        let of = |list: &[f32], index: usize| if let [one] = *list { one } else { list[index] };
+        let brighter = f32::from(u8::MAX) / f32::from(self.white);
+        // A conversion to bytes keeps to their limits.
+        let byte =
+            |(index, value): (usize, &f32)| ((value - of(shift, index)) / of(scale, index) * brighter).round() as u8;
+        Picture::from_planes(self.shape, &values.iter().enumerate().map(byte).collect::<Vec<u8>>())
+    }
 }
 
 #[cfg(test)]

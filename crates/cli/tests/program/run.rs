@@ -74,6 +74,28 @@ fn two_classes_may_have_two_outputs_and_lbfgs_all_rows() {
 }
 
 #[test]
+fn augmented_pictures_are_learnt_from_shown_and_repeated() {
+    let bench = Bench::new();
+    let train = ["train", "digits", "--net", "dense 16 relu -> dense", "--epochs", "2"];
+    let plain = bench.json(&[&train[..], &["--out", "plain"]].concat());
+    assert!(!bench.read("plain/report.html").contains("Augmentation"));
+    let augment = ["--augment", "shift 1 , crop 1, mixup 0.2", "--out", "run"];
+    let run = bench.json(&[&train[..], &augment].concat());
+    assert_ne!(hash(&run), hash(&plain));
+    let line = "crop 1, shift 1, mixup 0.2";
+    assert!(
+        bench.read("run/config.toml").contains(&format!("augment = \"{line}\"")),
+        "{}",
+        bench.read("run/config.toml")
+    );
+    let report = bench.read("run/report.html");
+    assert!(report.contains("Augmentation</h2>") && report.contains(line));
+    assert_eq!(hash(&bench.json(&["train", "run/config.toml", "--out", "again"])), hash(&run));
+    let without = bench.json(&["train", "run/config.toml", "--augment", "none", "--out", "without"]);
+    assert_eq!(hash(&without), hash(&plain));
+}
+
+#[test]
 fn every_command_has_help_with_examples() {
     let bench = Bench::new();
     for command in ["train", "evaluate", "predict", "summary", "data"] {

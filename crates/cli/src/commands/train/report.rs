@@ -10,7 +10,7 @@ use crate::format::{count, seconds};
 use crate::judge::Judge;
 use crate::network_table::{layer_rows, training_summary};
 use crate::prepare::Prepared;
-use crate::report::Report;
+use crate::report::{Report, augmented};
 
 /// Rows with mistakes that the report shows.
 const MISTAKES: usize = 24;
@@ -20,7 +20,8 @@ const CLASS_MAPS: usize = 6;
 impl Run<'_> {
     /// Everything about the run; `config` is the text that repeats it.
     pub(super) fn report(&self, judge: &Judge, hash: &str, config: String) -> Report {
-        let Run { prepared, recipe, fitted, judged, .. } = self;
+        let Run { prepared, recipe, fitted, judged, device } = self;
+        let augmentation = augmented(&recipe.options, &prepared.train.part(), device);
         let mut report = Report {
             title: format!("{}: {}", prepared.name, title_words(prepared)),
             facts: self.facts(hash),
@@ -28,6 +29,7 @@ impl Run<'_> {
             history: fitted.history.clone(),
             main_metric: Some(metric_shown(prepared.task.kind(), recipe)),
             best_epoch: self.best_epoch(),
+            augmentation: augmentation.map(|picture| (recipe.options.augmentation.to_string(), picture)),
             network: recipe.notation.clone(),
             layers: training_summary(recipe, prepared.train.len())
                 .map_or_else(|_| Vec::new(), |counted| layer_rows(&counted)),
