@@ -1,5 +1,6 @@
 //! The program as its users see it: commands, files, exit codes.
 
+mod convolutions;
 mod mistakes;
 mod pictures;
 mod repeat;
