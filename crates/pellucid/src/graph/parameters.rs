@@ -120,8 +120,9 @@ impl Parameters {
         Some(&mut self.values[segment.range.clone()])
     }
 
-    /// Number of values, gaps left out.
+    /// How many numbers there are, running statistics left out.
     pub fn count(&self) -> usize {
-        self.segments.iter().map(|segment| segment.range.len()).sum()
+        let learnt = self.segments.iter().filter(|segment| segment.role != Role::Statistic);
+        learnt.map(|segment| segment.range.len()).sum()
     }
 }

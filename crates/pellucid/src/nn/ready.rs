@@ -160,7 +160,9 @@ mod tests {
     fn parameters_are_as_many_as_the_papers_say() {
         let count = |name: &str, input: &[usize]| {
             let graph = build(name, input, Some(10)).graph;
-            Summary::new(&graph, &SummaryOptions::default()).expect("a small network").parameters
+            let summary = Summary::new(&graph, &SummaryOptions::default()).expect("a small network");
+            assert_eq!(crate::graph::Parameters::zeros(&graph).count(), summary.parameters);
+            summary.parameters
         };
         // The paper's 0.27 M, and 2,752 of two projections with their normalisation.
         assert_eq!(count("resnet20", &[3, 32, 32]), 269_722 + 16 * 32 + 64 + 32 * 64 + 128);
