@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use kernels::device::Device;
 use kernels::gather::gather;
 
-use super::batch::{ROWS_OF_A_TASK, gather_targets};
+use super::batch::{ROWS_OF_A_TASK, fill_answers, gather_targets, read_rows};
 use super::{FitOptions, Problem, TrainError};
 use crate::data::augment::{Augmenter, Mixer, Mixture, Scratch};
 use crate::data::{Dataset, ReadError};
@@ -76,10 +76,7 @@ impl Augmented {
         let make = |out: &mut [f32]| pictures(&device, augmenter, scratch, data, rows, epoch, out);
         let Some(mixing) = mixing else {
             make(session.input_mut(plan, problem.input))?;
-            gather_targets(&device, data, problem, rows, session.input_mut(plan, problem.target));
-            if let (Some(value), Some(weights)) = (problem.weight, &data.weights) {
-                gather(&device, 1, weights, rows, session.input_mut(plan, value));
-            }
+            fill_answers(session, plan, problem, data, rows);
             return Ok(());
         };
         mixing.resize(rows.len(), data, problem);
@@ -131,18 +128,14 @@ fn pictures(
     epoch: u64,
     out: &mut [f32],
 ) -> Result<(), ReadError> {
-    let failure = Mutex::new(None);
     let width = data.width();
-    device.split_rows(rows.len(), ROWS_OF_A_TASK, (out, width), [], |first, out, []| {
+    read_rows(device, rows, (out, width), |rows, out| {
         let mut room = scratch.lock().expect("no task panics").pop().expect("room for each thread");
-        for (&row, out) in rows[first..].iter().zip(out.chunks_exact_mut(width)) {
-            if let Err(error) = augmenter.row(data, row, epoch, &mut room, out) {
-                failure.lock().expect("no task panics").get_or_insert(error);
-            }
-        }
+        let mut places = rows.iter().zip(out.chunks_exact_mut(width));
+        let made = places.try_for_each(|(&row, out)| augmenter.row(data, row, epoch, &mut room, out));
         scratch.lock().expect("no task panics").push(room);
-    });
-    failure.into_inner().expect("no task panics").map_or(Ok(()), Err)
+        made
+    })
 }
 
 /// Writes each row of `values` mixed with that of its partner into `out`.

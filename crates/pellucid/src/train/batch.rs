@@ -22,11 +22,17 @@ pub(super) fn fill(
 ) -> Result<(), ReadError> {
     let device = session.device().clone();
     gather_features(&device, data, rows, session.input_mut(plan, problem.input))?;
+    fill_answers(session, plan, problem, data, rows);
+    Ok(())
+}
+
+/// Fills the targets of `plan` with those of `rows`; weights where the problem has them.
+pub(super) fn fill_answers(session: &mut Session, plan: PlanId, problem: &Problem, data: &Dataset, rows: &[u32]) {
+    let device = session.device().clone();
     gather_targets(&device, data, problem, rows, session.input_mut(plan, problem.target));
     if let (Some(value), Some(weights)) = (problem.weight, &data.weights) {
         gather(&device, 1, weights, rows, session.input_mut(plan, value));
     }
-    Ok(())
 }
 
 /// The targets of `rows`: `out` [rows, targets], or the probabilities of the classes, [rows, targets, classes]. A label
@@ -65,10 +71,19 @@ fn affine<'a>(scale: &'a [f32], shift: &'a [f32]) -> Affine<'a> {
 
 /// Reads on all threads: a row may be a picture to be decoded.
 fn read_features(device: &Device, data: &Dataset, rows: &[u32], out: &mut [f32]) -> Result<(), ReadError> {
+    read_rows(device, rows, (out, data.width()), |rows, out| data.gather_features(rows, out))
+}
+
+/// Has `read` write some of the `rows` at a time into their places in `out` [rows, width], on all threads; the first error.
+pub(super) fn read_rows(
+    device: &Device,
+    rows: &[u32],
+    (out, width): (&mut [f32], usize),
+    read: impl Fn(&[u32], &mut [f32]) -> Result<(), ReadError> + Sync,
+) -> Result<(), ReadError> {
     let failure = Mutex::new(None);
-    device.split_rows(rows.len(), ROWS_OF_A_TASK, (out, data.width()), [], |first, out, []| {
-        let rows = &rows[first..][..out.len() / data.width()];
-        if let Err(error) = data.gather_features(rows, out) {
+    device.split_rows(rows.len(), ROWS_OF_A_TASK, (out, width), [], |first, out, []| {
+        if let Err(error) = read(&rows[first..][..out.len() / width], out) {
             failure.lock().expect("no reader panics").get_or_insert(error);
         }
     });
