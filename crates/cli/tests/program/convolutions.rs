@@ -1,9 +1,5 @@
 //! Convolutional networks with batch normalisation: model files, resume and report work as for dense ones.
 
-use std::process::Stdio;
-use std::thread::sleep;
-use std::time::Duration;
-
 use super::{Bench, accuracy, hash};
 
 const NET: &str = "conv 8 3x3 same nobias -> batchnorm relu -> maxpool 2 -> \
@@ -62,12 +58,7 @@ fn a_convolutional_run_that_is_killed_and_resumed_ends_in_the_same_bits() {
     let resumed = [&base[..], &["--out", "killed", "--resume"]].concat();
     let mut kills = 0;
     for kill in 0..4u64 {
-        let mut command = bench.command(&resumed);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
-        sleep(Duration::from_millis(150 + 170 * kill));
-        kills += u32::from(child.try_wait().expect("a child").is_none());
-        child.kill().expect("killed, or ended before");
-        child.wait().expect("ends");
+        kills += u32::from(bench.kill_after(&resumed, 150 + 170 * kill));
     }
     assert!(kills > 0, "every run had ended when it was to be killed");
     let run = bench.json(&resumed);

@@ -10,6 +10,8 @@ mod tables;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -44,6 +46,17 @@ impl Bench {
 
     fn output(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the program starts")
+    }
+
+    /// Kills the program (SIGKILL) so long after its start; false when it had ended by then.
+    fn kill_after(&self, arguments: &[&str], milliseconds: u64) -> bool {
+        let mut command = self.command(arguments);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+        sleep(Duration::from_millis(milliseconds));
+        let ran = child.try_wait().expect("a child").is_none();
+        child.kill().expect("killed, or ended before");
+        child.wait().expect("ends");
+        ran
     }
 
     /// Standard output of a command that must succeed.

@@ -105,12 +105,8 @@ fn a_run_that_is_killed_and_resumed_ends_in_the_same_bits() {
     let whole = bench.json(&[&LONG[..], &["--out", "whole"]].concat());
     let resumed = [&LONG[..], &["--out", "killed", "--resume"]].concat();
     for kill in 0..4u64 {
-        let mut command = bench.command(&resumed);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
         // Moments that fall anywhere: before the first checkpoint, within one, between two.
-        sleep(Duration::from_millis(60 + 97 * kill * kill));
-        child.kill().expect("kills");
-        child.wait().expect("ends");
+        bench.kill_after(&resumed, 60 + 97 * kill * kill);
     }
     let run = bench.json(&resumed);
     assert_eq!(hash(&run), hash(&whole));
@@ -134,12 +130,7 @@ fn a_kill_at_any_of_twenty_moments_loses_nothing() {
         let arguments = [&base[..], &["--out", &out, "--resume"]].concat();
         // From before the first checkpoint to the last epochs; every other run is killed twice.
         for _ in 0..=(moment % 2) {
-            let mut command = bench.command(&arguments);
-            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
-            sleep(Duration::from_millis(20 + 37 * moment));
-            kills += u64::from(child.try_wait().expect("a child").is_none());
-            child.kill().expect("killed, or ended before");
-            child.wait().expect("ends");
+            kills += u64::from(bench.kill_after(&arguments, 20 + 37 * moment));
         }
         assert_eq!(hash(&bench.json(&arguments)), hash(&whole), "moment {moment}");
     }
