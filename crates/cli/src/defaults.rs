@@ -38,8 +38,9 @@ const GREY: &str = "conv 16 3x3 same nobias -> maxpool 2 -> batchnorm relu -> \
 /// The network for tables of many rows.
 const WIDE: &str = "dense 256 relu -> dropout 0.3 -> dense";
 
-/// A recipe for data of some size. Each was the best of some candidates on other data than the program is judged by:
-/// `bench/choose.py` compares them.
+/// A recipe for data of some size. Those for tables and tiny pictures were each the best of some candidates on other data
+/// than the program is judged by: `bench/choose.py` compares them. How the networks for larger pictures were chosen stands in
+/// BENCHMARKS.md; they have not been through that comparison.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Recipe {
     net: &'static str,
