@@ -15,6 +15,9 @@ pub struct GraphBuilder {
     scope: Vec<String>,
 }
 
+/// The input that says how many steps of each sequence are real: [batch], whole numbers from 1.
+pub const LENGTHS: &str = "lengths";
+
 /// An op or a name that does not fit the graph so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
@@ -135,6 +138,11 @@ impl GraphBuilder {
     /// The shape of a value.
     pub fn shape(&self, value: ValueId) -> &Shape {
         self.graph.shape(value)
+    }
+
+    /// How many steps of each sequence of the batch are real, the others being padding, if rows differ in that: [batch].
+    pub fn lengths(&self) -> Option<ValueId> {
+        self.graph.input(LENGTHS)
     }
 
     /// Data from outside.

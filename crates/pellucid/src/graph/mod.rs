@@ -9,6 +9,7 @@ mod exchange;
 mod fold;
 mod inference;
 mod layout;
+mod length;
 mod parameters;
 mod plan;
 mod run;
@@ -17,11 +18,11 @@ mod session;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use build::{BuildError, BuildProblem, GraphBuilder};
+pub use build::{BuildError, BuildProblem, GraphBuilder, LENGTHS};
 pub use exchange::exchange_max;
 pub use fold::fold_channels;
 pub use parameters::{Initialise, Parameters, Role, Segment};
-pub use plan::{NodeCost, Plan, PlanError, PlanOptions};
+pub use plan::{Moment, NodeCost, Plan, PlanError, PlanOptions};
 pub use run::Event;
 pub use session::{PlanId, Session};
 

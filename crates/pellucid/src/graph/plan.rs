@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::layout::{Lifetime, lay_out};
-use super::{Graph, Node, Parameters, Source, ValueId};
+use super::{BuildError, Graph, Node, Parameters, Source, ValueId};
 use crate::ops::{Memory, Sizes};
 use crate::tensor::Dims;
 
@@ -26,6 +26,26 @@ pub struct PlanOptions<'a> {
     pub keep_all: bool,
     /// Inputs have no place in the arena and are read where the caller has them (`Session::forward_on`); for inference.
     pub lent_inputs: bool,
+    /// Time steps of each sequence, where they are others than those that the graph was built for ([`Graph::at_length`]).
+    pub length: Option<usize>,
+    /// A batch holds windows of long sequences, one after the other: ops keep what they need of those before
+    /// ([`Moment::past`]). All carrying plans of as many rows share that memory, whatever their length.
+    pub carries: bool,
+}
+
+/// When a pass takes place: what it depends on besides its inputs and the parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// The number of the training step, which random numbers depend on.
+    pub step: u64,
+    /// Time steps of these sequences that came before, for a plan that carries; 0 begins anew.
+    pub past: usize,
+}
+
+impl From<u64> for Moment {
+    fn from(step: u64) -> Moment {
+        Moment { step, past: 0 }
+    }
 }
 
 /// What cannot be planned.
@@ -49,6 +69,14 @@ pub enum PlanError {
     NoScalar {
         /// The shape of the value, printed.
         shape: String,
+    },
+    /// The network does not take sequences of that length.
+    #[error("sequences of {length} steps do not fit the network: {problem}")]
+    Length {
+        /// Time steps asked for.
+        length: usize,
+        /// The layer, and why not.
+        problem: Box<BuildError>,
     },
 }
 
@@ -81,6 +109,8 @@ pub(super) struct ForwardStep {
     pub output: Slot,
     pub saved: Slot,
     pub scratch: Slot,
+    /// Where the node keeps what the next window needs; empty unless the plan carries.
+    pub carried: Range<usize>,
     /// Nodes whose functions are applied to the output.
     pub epilogue: Vec<usize>,
     /// Inputs of the node that it changes after the pass (in training), and where these parameters lie.
@@ -134,6 +164,10 @@ pub struct Plan {
     /// Where the gradient of the loss, 1, is put before the backward pass.
     pub(super) seed: Option<Slot>,
     pub(super) arena: usize,
+    /// Numbers of f32 of each input of the graph.
+    pub(super) inputs: Vec<usize>,
+    /// Numbers of f32 that are kept from one window to the next.
+    pub(super) carried: usize,
     costs: Vec<NodeCost>,
 }
 
@@ -143,6 +177,15 @@ impl Plan {
         if options.batch == 0 {
             return Err(PlanError::EmptyBatch);
         }
+        let resized;
+        let graph = match options.length {
+            Some(length) => {
+                let fitted = graph.at_length(length);
+                resized = fitted.map_err(|problem| PlanError::Length { length, problem: Box::new(problem) })?;
+                &resized
+            }
+            None => graph,
+        };
         for index in 0..graph.value_count() {
             let shape = &graph.values[index].shape;
             if shape.checked_elements(options.batch).is_none() {
@@ -176,6 +219,11 @@ impl Plan {
     /// A forward pass changes parameters: statistics of a training plan.
     pub fn changes_parameters(&self) -> bool {
         self.forward.iter().any(|step| !step.states.is_empty())
+    }
+
+    /// Numbers of f32 that the ops keep from one window to the next, for a plan that carries.
+    pub fn carried(&self) -> usize {
+        self.carried
     }
 
     /// Bytes of the arena that this plan needs.
@@ -226,10 +274,14 @@ struct Planner<'a> {
     nothing: Slot,
     seed: Option<Slot>,
     time: usize,
+    carried: usize,
     /// The time of the last forward pass.
     forward_end: usize,
     costs: Vec<NodeCost>,
 }
+
+/// Numbers of f32 in a cache line.
+const LINE: usize = 16;
 
 /// Later than every step.
 const END: usize = usize::MAX;
@@ -272,6 +324,7 @@ impl<'a> Planner<'a> {
             nothing: 0,
             seed: None,
             time: 0,
+            carried: 0,
             forward_end: 0,
             costs: Vec::new(),
         };
@@ -394,12 +447,21 @@ impl<'a> Planner<'a> {
         let scratch = self.arena_slot(memory.forward);
         let saved = if self.training && memory.saved > 0 { self.arena_slot(memory.saved) } else { self.nothing };
         self.saved_slot[index] = Some(saved);
+        let carried = if self.options.carries { self.carry(memory.carried) } else { 0..0 };
         let dims = self.dims(node.output);
         for step in std::iter::once(index).chain(epilogue.iter().copied()) {
             self.costs.push(self.cost(step));
         }
         let states = if self.training { self.states(node) } else { Vec::new() };
-        self.forward.push(ForwardStep { node: index, inputs, dims, output, saved, scratch, epilogue, states });
+        self.forward.push(ForwardStep { node: index, inputs, dims, output, saved, scratch, carried, epilogue, states });
+    }
+
+    /// A place in what is kept from one window to the next: by the order of the nodes alone, so that all plans of as many
+    /// rows find it there.
+    fn carry(&mut self, size: usize) -> Range<usize> {
+        let begin = self.carried;
+        self.carried += size.next_multiple_of(LINE);
+        begin..begin + size
     }
 
     /// Parameters that the node changes itself.
@@ -624,6 +686,7 @@ impl<'a> Planner<'a> {
                 || options.gradients_of.contains(&value)
                 || matches!(graph.value(value).source, Source::Parameter(_))
         };
+        let elements = |value| graph.shape(value).checked_elements(options.batch).expect("sizes were checked first");
         let gradients = self.gradient_slot.iter().enumerate().map(|(i, slot)| slot.filter(|_| wanted(i))).collect();
         Plan {
             batch: options.batch,
@@ -635,6 +698,8 @@ impl<'a> Planner<'a> {
             gradients,
             seed: self.seed,
             arena,
+            inputs: graph.inputs.iter().map(|input| elements(input.value)).collect(),
+            carried: self.carried,
             costs: self.costs,
         }
     }

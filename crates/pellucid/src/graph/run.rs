@@ -8,7 +8,7 @@ use kernels::gemm::PackedMatrix;
 use kernels::simd::Isa;
 
 use super::plan::{BackwardStep, ForwardStep, Operand, Place, Plan, Slot};
-use super::{Graph, Node};
+use super::{Graph, Moment, Node};
 use crate::ops::{Backward, Forward, MAX_INPUTS, Run};
 use crate::tensor::Tensor;
 
@@ -39,12 +39,13 @@ pub(super) struct Circumstances<'a> {
     pub lent: &'a [&'a [f32]],
     pub packed: &'a [Option<PackedMatrix>],
     pub seed: u64,
-    pub step: u64,
+    pub moment: Moment,
 }
 
 impl Circumstances<'_> {
     fn run(&self, plan: &Plan, node: usize) -> Run<'_> {
-        Run { device: self.device, training: plan.training, seed: self.seed, step: self.step, node: node as u32 }
+        let Moment { step, past } = self.moment;
+        Run { device: self.device, training: plan.training, seed: self.seed, step, past, node: node as u32 }
     }
 }
 
@@ -69,10 +70,12 @@ impl Plan {
         with: Circumstances,
         parameters: &mut [f32],
         arena: &mut Arena,
+        carried: &mut [f32],
         mut observe: impl FnMut(Event),
     ) {
         for step in &self.forward {
-            self.forward_step(step, Circumstances { parameters, ..with }, arena, &mut observe);
+            let kept = &mut carried[step.carried.clone()];
+            self.forward_step(step, Circumstances { parameters, ..with }, arena, kept, &mut observe);
             for (index, range) in &step.states {
                 let mut loans = arena.lend();
                 let saved = self.read(step.saved, with, &mut loans);
@@ -88,6 +91,7 @@ impl Plan {
         step: &ForwardStep,
         with: Circumstances,
         arena: &mut Arena,
+        carried: &mut [f32],
         observe: &mut impl FnMut(Event),
     ) {
         {
@@ -104,7 +108,8 @@ impl Plan {
             let chain = Chain { nodes, chain: &step.epilogue };
             let epilogue = (!step.epilogue.is_empty()).then_some(&chain as &dyn InPlace);
             let packed = with.packed.get(step.node).and_then(Option::as_ref);
-            let pass = Forward { inputs: &inputs, dims: &step.dims, output, saved, scratch, packed, epilogue };
+            let (inputs, dims) = (&inputs[..], &step.dims[..]);
+            let pass = Forward { inputs, dims, output, saved, scratch, carried, packed, epilogue };
             nodes[step.node].op.forward(&with.run(self, step.node), pass);
         }
         if let Place::Arena(range) = &self.places[step.output] {

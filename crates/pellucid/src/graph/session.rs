@@ -8,7 +8,7 @@ use kernels::gemm::PackedMatrix;
 
 use super::plan::Place;
 use super::run::{Circumstances, Event};
-use super::{Graph, Parameters, Plan, PlanError, PlanOptions, Source, ValueId};
+use super::{Graph, Moment, Parameters, Plan, PlanError, PlanOptions, Source, ValueId};
 use crate::tensor::Tensor;
 
 /// A plan of a [`Session`].
@@ -24,6 +24,8 @@ pub struct Session {
     parameters: Parameters,
     gradients: Arena,
     arena: Arena,
+    /// What ops keep from one window of long sequences to the next.
+    carried: Vec<f32>,
     plans: Vec<Plan>,
     packed: Vec<Option<PackedMatrix>>,
     seed: u64,
@@ -35,8 +37,8 @@ impl Session {
     /// Panics when the parameters are not of this graph.
     pub fn new(graph: Arc<Graph>, device: Arc<Device>, parameters: Parameters, seed: u64) -> Session {
         assert_eq!(graph.parameters().len(), parameters.segments().len(), "parameters of this graph");
-        let gradients = Arena::new(0);
-        Session { graph, device, parameters, gradients, arena: Arena::new(0), plans: vec![], packed: vec![], seed }
+        let (gradients, arena) = (Arena::new(0), Arena::new(0));
+        Session { graph, device, parameters, gradients, arena, carried: vec![], plans: vec![], packed: vec![], seed }
     }
 
     /// Makes a plan, and room for it.
@@ -44,6 +46,9 @@ impl Session {
         let plan = Plan::new(&self.graph, &self.parameters, options)?;
         if plan.arena > self.arena.len() {
             self.arena = Arena::new(plan.arena);
+        }
+        if plan.carried > self.carried.len() {
+            self.carried.resize(plan.carried, 0.0);
         }
         if plan.training && self.gradients.is_empty() {
             self.gradients = Arena::new(self.parameters.values().len());
@@ -89,6 +94,17 @@ impl Session {
         self.gradients.as_slice()
     }
 
+    /// What the ops of carrying plans have kept of the windows so far: with it, a copy of the session goes on where this one
+    /// stands.
+    pub fn carried(&self) -> &[f32] {
+        &self.carried
+    }
+
+    /// [`Session::carried`], for putting back what it was.
+    pub fn carried_mut(&mut self) -> &mut [f32] {
+        &mut self.carried
+    }
+
     /// Gives the session up for its parameters.
     pub fn into_parameters(self) -> Parameters {
         self.parameters
@@ -126,11 +142,12 @@ impl Session {
         }
     }
 
-    /// Computes outputs and loss from the inputs. `step` is what random numbers depend on. With a training plan, what ops
-    /// note about the batch (running statistics) is changed.
+    /// Computes outputs and loss from the inputs. `moment` is what random numbers depend on: the number of the step, or a
+    /// [`Moment`] where windows follow each other. With a training plan, what ops note about the batch (running statistics)
+    /// is changed.
     #[inline]
-    pub fn forward(&mut self, plan: PlanId, step: u64) {
-        self.forward_observed(plan, step, |_| ());
+    pub fn forward(&mut self, plan: PlanId, moment: impl Into<Moment>) {
+        self.forward_observed(plan, moment, |_| ());
     }
 
     /// [`Session::forward`] on these inputs, in the order of [`Graph::inputs`], read where they lie if the plan was made
@@ -139,47 +156,47 @@ impl Session {
     pub fn forward_on(&mut self, plan_id: PlanId, inputs: &[&[f32]]) {
         let plan = &self.plans[plan_id.0];
         assert_eq!(inputs.len(), self.graph.inputs().len(), "all inputs of the graph");
-        for (input, data) in self.graph.inputs().iter().zip(inputs) {
-            let elements = self.graph.shape(input.value).checked_elements(plan.batch);
-            assert_eq!(Some(data.len()), elements, "values of input '{}' for {} rows", input.name, plan.batch);
+        for ((input, data), &elements) in self.graph.inputs().iter().zip(inputs).zip(&plan.inputs) {
+            assert_eq!(data.len(), elements, "values of input '{}' for {} rows", input.name, plan.batch);
             if let Some(Place::Arena(range)) = plan.values[input.value.index()].map(|slot| &plan.places[slot]) {
                 self.arena.as_mut_slice()[range.clone()].copy_from_slice(data);
             }
         }
-        self.run_forward(plan_id, 0, inputs, |_| ());
+        self.run_forward(plan_id, Moment::default(), inputs, |_| ());
     }
 
     /// [`Session::forward`], with a look at every pass.
     #[inline]
-    pub fn forward_observed(&mut self, plan: PlanId, step: u64, observe: impl FnMut(Event)) {
-        self.run_forward(plan, step, &[], observe);
+    pub fn forward_observed(&mut self, plan: PlanId, moment: impl Into<Moment>, observe: impl FnMut(Event)) {
+        self.run_forward(plan, moment.into(), &[], observe);
     }
 
     #[inline]
-    fn run_forward(&mut self, plan: PlanId, step: u64, lent: &[&[f32]], observe: impl FnMut(Event)) {
+    fn run_forward(&mut self, plan: PlanId, moment: Moment, lent: &[&[f32]], observe: impl FnMut(Event)) {
         let plan = &self.plans[plan.0];
         if plan.changes_parameters() {
             self.packed.clear();
         }
         let packed = if plan.training { &[][..] } else { &self.packed };
         let (graph, device) = (&self.graph, &self.device);
-        let with = Circumstances { graph, device, parameters: &[], lent, packed, seed: self.seed, step };
-        plan.run_forward(with, self.parameters.values_mut(), &mut self.arena, observe);
+        let with = Circumstances { graph, device, parameters: &[], lent, packed, seed: self.seed, moment };
+        plan.run_forward(with, self.parameters.values_mut(), &mut self.arena, &mut self.carried, observe);
     }
 
-    /// Computes all wanted gradients; after [`Session::forward`] of the same plan and step, with nothing in between.
+    /// Computes all wanted gradients; after [`Session::forward`] of the same plan and moment, with nothing in between.
     #[inline]
-    pub fn backward(&mut self, plan: PlanId, step: u64) {
-        self.backward_observed(plan, step, |_| ());
+    pub fn backward(&mut self, plan: PlanId, moment: impl Into<Moment>) {
+        self.backward_observed(plan, moment, |_| ());
     }
 
     /// [`Session::backward`], with a look at every pass.
     #[inline]
-    pub fn backward_observed(&mut self, plan: PlanId, step: u64, observe: impl FnMut(Event)) {
+    pub fn backward_observed(&mut self, plan: PlanId, moment: impl Into<Moment>, observe: impl FnMut(Event)) {
         let plan = &self.plans[plan.0];
         let parameters = self.parameters.values();
         let (graph, device) = (&self.graph, &self.device);
-        let with = Circumstances { graph, device, parameters, lent: &[], packed: &[], seed: self.seed, step };
+        let moment = moment.into();
+        let with = Circumstances { graph, device, parameters, lent: &[], packed: &[], seed: self.seed, moment };
         plan.run_backward(with, &mut self.arena, &mut self.gradients, observe);
     }
 

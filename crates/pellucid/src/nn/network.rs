@@ -6,7 +6,7 @@ use super::notation::{Item, Network, NotationError, Span};
 use super::ready::expand;
 use super::table::{LayerTable, lower};
 use super::{INPUT, Init, Layer, Sequential};
-use crate::graph::{BuildError, BuildProblem, Graph, GraphBuilder};
+use crate::graph::{BuildError, BuildProblem, Graph, GraphBuilder, LENGTHS};
 use crate::ops::Flatten;
 use crate::tensor::{Dim, InvalidShape, Shape};
 
@@ -15,6 +15,8 @@ use crate::tensor::{Dim, InvalidShape, Shape};
 pub struct NetworkOptions {
     /// Size of the output that the task needs; unknown by default, then any is right and `dense` needs its units.
     pub outputs: Option<usize>,
+    /// Rows are sequences of different lengths, padded to one: the graph has an input [`crate::graph::LENGTHS`] as well.
+    pub lengths: bool,
     /// How weights start where the line does not say.
     pub weight_init: Init,
     /// How biases start where the line does not say.
@@ -97,7 +99,7 @@ impl NetworkOptions {
         };
         let layers = lower(notation, self)?;
         let flatten = input.rank() > 2 && begins_with_dense(notation);
-        let graph = graph(&layers, input, flatten).map_err(|error| located(notation, error))?;
+        let graph = graph(&layers, input, self.lengths, flatten).map_err(|error| located(notation, error))?;
         if let Some(outputs) = self.outputs {
             check_output(notation, graph.shape(graph.outputs()[0]), outputs)?;
         }
@@ -105,9 +107,12 @@ impl NetworkOptions {
     }
 }
 
-fn graph(layers: &Sequential, input: Shape, flatten: bool) -> Result<Graph, BuildError> {
+fn graph(layers: &Sequential, input: Shape, lengths: bool, flatten: bool) -> Result<Graph, BuildError> {
     let mut builder = GraphBuilder::new();
     let mut x = builder.input(INPUT, input)?;
+    if lengths {
+        builder.input(LENGTHS, Shape::batched(&[]))?;
+    }
     if flatten {
         x = builder.scoped("flatten", |builder| builder.add(Flatten, &[x]))?;
     }

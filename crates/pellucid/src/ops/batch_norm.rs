@@ -88,7 +88,7 @@ impl Op for BatchNorm {
         // Mean and variance of the batch; two sums for each channel.
         let two = 2 * at.input_elements(1);
         let saved = if self.of_batch(training) { two } else { 0 };
-        Memory { saved, forward: 0, backward: if training { two } else { 0 } }
+        Memory { saved, forward: 0, backward: if training { two } else { 0 }, ..Memory::default() }
     }
 
     fn flops(&self, at: Sizes) -> u64 {

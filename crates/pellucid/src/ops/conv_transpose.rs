@@ -118,7 +118,12 @@ impl Op for ConvTranspose {
     fn memory(&self, at: Sizes, training: bool) -> Memory {
         let conv = self.settings().conv(at.output, at.inputs[1], at.inputs[0]);
         let backward = forward_scratch(&conv).max(weight_gradient_scratch(&conv));
-        Memory { saved: 0, forward: input_gradient_scratch(&conv), backward: if training { backward } else { 0 } }
+        Memory {
+            saved: 0,
+            forward: input_gradient_scratch(&conv),
+            backward: if training { backward } else { 0 },
+            ..Memory::default()
+        }
     }
 
     fn flops(&self, at: Sizes) -> u64 {

@@ -58,7 +58,12 @@ impl Op for Dense {
     fn memory(&self, at: Sizes, training: bool) -> Memory {
         let (rows, inner, out) = sizes(at.inputs[0], at.output);
         let backward = gemm_scratch(out, inner, rows).max(gemm_scratch(rows, inner, out));
-        Memory { saved: 0, forward: gemm_scratch(rows, out, inner), backward: if training { backward } else { 0 } }
+        Memory {
+            saved: 0,
+            forward: gemm_scratch(rows, out, inner),
+            backward: if training { backward } else { 0 },
+            ..Memory::default()
+        }
     }
 
     fn flops(&self, at: Sizes) -> u64 {

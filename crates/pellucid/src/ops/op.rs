@@ -173,6 +173,9 @@ pub struct Memory {
     pub forward: usize,
     /// Scratch memory of the backward pass.
     pub backward: usize,
+    /// Kept from one window of a long sequence to the next ([`Forward::carried`]). It depends on the batch, never on the length
+    /// of the window.
+    pub carried: usize,
 }
 
 /// What a backward pass looks at.
@@ -239,6 +242,8 @@ pub struct Run<'a> {
     /// Number of the training step: with `seed` and `node`, what random numbers depend on. Forward and backward of a
     /// step see the same.
     pub step: u64,
+    /// Time steps of the same sequences that came in windows before this one, for a plan that carries; 0 begins anew.
+    pub past: usize,
     /// Number of the node in its graph.
     pub node: u32,
 }
@@ -262,6 +267,9 @@ pub struct Forward<'a> {
     pub saved: &'a mut [f32],
     /// [`Memory::forward`] values of no meaning.
     pub scratch: &'a mut [f32],
+    /// [`Memory::carried`] values as the window before this one left them, to be left so for the next; of no meaning at the
+    /// beginning ([`Run::past`] is 0), and empty unless the plan carries.
+    pub carried: &'a mut [f32],
     /// What [`Op::pack`] gave for this node, if it was asked.
     pub packed: Option<&'a PackedMatrix>,
     /// Applied to the finished output; only for an op that [`Op::takes_epilogue`].

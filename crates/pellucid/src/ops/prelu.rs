@@ -59,7 +59,7 @@ impl Op for Prelu {
         let row = if span > 1 { span * at.input_elements(1) } else { 0 };
         // Backward: the row of slopes, the row of their gradients, and every value's part in these.
         let backward = if training { 2 * row + at.output_elements() } else { 0 };
-        Memory { saved: 0, forward: row, backward }
+        Memory { saved: 0, forward: row, backward, ..Memory::default() }
     }
 
     fn flops(&self, at: Sizes) -> u64 {

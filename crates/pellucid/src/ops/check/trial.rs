@@ -90,7 +90,7 @@ impl<'a> Trial<'a> {
     }
 
     fn run<'b>(&self, device: &'b Device, training: bool) -> Run<'b> {
-        Run { device, training, seed: SEED, step: STEP, node: NODE }
+        Run { device, training, seed: SEED, step: STEP, past: 0, node: NODE }
     }
 
     fn memory(&self, training: bool) -> Memory {
@@ -119,6 +119,7 @@ impl<'a> Trial<'a> {
                 output: &mut y,
                 saved: &mut saved,
                 scratch: &mut scratch,
+                carried: &mut [],
                 packed: packed.as_ref(),
                 epilogue: mode.epilogue,
             };

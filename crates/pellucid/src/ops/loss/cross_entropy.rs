@@ -150,7 +150,7 @@ impl Op for CrossEntropy {
     fn memory(&self, sizes: Sizes, training: bool) -> Memory {
         let (rows, spread) = rows_and_spread(sizes);
         let saved = if training { sizes.input_elements(0) } else { 0 };
-        Memory { saved, forward: rows + spread, backward: 0 }
+        Memory { saved, forward: rows + spread, backward: 0, ..Memory::default() }
     }
 
     fn flops(&self, sizes: Sizes) -> u64 {

@@ -92,7 +92,11 @@ impl Op for CrossEntropyProbabilities {
     fn memory(&self, sizes: Sizes, _: bool) -> Memory {
         let (rows, spread) = rows_and_spread(sizes);
         let is_soft = sizes.inputs[1].len() == sizes.inputs[0].len();
-        if is_soft { Memory::default() } else { Memory { saved: 0, forward: 2 * rows + spread, backward: spread } }
+        if is_soft {
+            Memory::default()
+        } else {
+            Memory { saved: 0, forward: 2 * rows + spread, backward: spread, ..Memory::default() }
+        }
     }
 
     fn flops(&self, sizes: Sizes) -> u64 {

@@ -150,7 +150,7 @@ mod tests {
         let sizes = Sizes { inputs: &sizes, output: &[] };
         let mut losses = [true, false].map(|training| {
             let memory = op.memory(sizes, training);
-            let run = Run { device, training, seed: 0, step: 0, node: 0 };
+            let run = Run { device, training, seed: 0, step: 0, past: 0, node: 0 };
             let (mut output, mut scratch) = ([f32::NAN], vec![f32::NAN; memory.forward.max(memory.backward)]);
             let mut saved = vec![f32::NAN; memory.saved];
             let (saved_in, scratch_in) = (&mut saved[..], &mut scratch[..memory.forward]);
@@ -161,6 +161,7 @@ mod tests {
                 output: output_in,
                 saved: saved_in,
                 scratch: scratch_in,
+                carried: &mut [],
                 packed,
                 epilogue,
             };
@@ -176,7 +177,7 @@ mod tests {
         let mut dx: Vec<Option<&mut [f32]>> = inputs.iter().map(|_| None).collect();
         dx[0] = Some(&mut gradient);
         let output = Tensor { dims: &[], data: &[] };
-        let run = Run { device, training: true, seed: 0, step: 0, node: 0 };
+        let run = Run { device, training: true, seed: 0, step: 0, past: 0, node: 0 };
         let scratch = &mut scratch[..memory.backward];
         op.backward(&run, Backward { inputs: &read, output, saved, dy: &[dy], dx: &mut dx, scratch });
         let loss = *loss;
