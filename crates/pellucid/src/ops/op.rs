@@ -80,6 +80,12 @@ pub trait Op: Debug + Send + Sync {
         None
     }
 
+    /// Time steps that the op can look back over at most, the present one included, if there is a limit: it can be given no
+    /// more than these in all ([`Run::past`] and the window).
+    fn context(&self) -> Option<usize> {
+        None
+    }
+
     /// Inputs that the op itself changes after the forward pass of a training step: parameters that are not trained, such
     /// as running statistics.
     fn state(&self) -> &'static [usize] {
