@@ -8,6 +8,7 @@ pub mod binary;
 pub mod buffer;
 pub mod conv;
 pub mod device;
+pub mod embedding;
 pub mod epilogue;
 pub mod gather;
 pub mod gemm;

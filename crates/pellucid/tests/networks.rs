@@ -217,6 +217,77 @@ fn pictures_are_flattened_before_a_dense_layer() {
 }
 
 #[test]
+fn an_embedding_takes_the_vocabulary_from_the_line_or_from_the_data() {
+    let parsed = |line: &str| Network::parse(line).expect("a line");
+    let options = NetworkOptions { vocabulary: Some(65), ..NetworkOptions::default() };
+    for (line, canonical, sizes) in [
+        ("embedding 8", "embedding 65x8", "[65, 8]"),
+        ("embedding 11x8 init=normal:0:1", "embedding 11x8", "[11, 8]"),
+        ("embedding 8 init=normal:0:0.02", "embedding 65x8 init=normal:0:0.02", "[65, 8]"),
+    ] {
+        let built = options.build(&parsed(line), &[20]).expect("a network");
+        assert_eq!(built.layers.to_notation().expect("a word").to_string(), canonical);
+        assert_eq!(names(&built.graph), ["0.weight"]);
+        assert_eq!(built.graph.shape(built.graph.parameters()[0].value).to_string(), sizes);
+        assert_eq!(built.graph.shape(built.graph.outputs()[0]).to_string(), "[batch, 20, 8]");
+    }
+    let error = build(&parsed("embedding 64 -> flatten -> dense"), &[20], Some(3)).expect_err("no vocabulary");
+    assert_eq!(
+        error.render(),
+        "error: 'embedding' needs the size of the vocabulary, which is not known from the data here\n  \
+         embedding 64 -> flatten -> dense\n  ^^^^^^^^^ write both sizes, as in embedding 65x64"
+    );
+    let error = build(&parsed("embedding 2x3x4"), &[20], None).expect_err("too many sizes");
+    assert!(error.render().contains("here are 3 sizes"), "{}", error.render());
+}
+
+/// One output for a whole sequence, or one for each of its steps: the advice names what is missing.
+#[test]
+fn the_task_says_whether_every_time_step_has_an_output() {
+    let build = |line: &str, every_step: bool| {
+        let options = NetworkOptions { outputs: Some(3), every_step, ..NetworkOptions::default() };
+        options.build(&Network::parse(line).expect("a line"), &[20]).map(|built| built.graph)
+    };
+    let graph = build("embedding 65x8 -> dense", true).expect("a network");
+    assert_eq!(graph.shape(graph.outputs()[0]).to_string(), "[batch, 20, 3]");
+    for (line, every_step, message, advice) in [
+        (
+            "embedding 65x8 -> dense",
+            false,
+            "the network ends in [batch, 20, 3], the task needs [batch, 3]",
+            "put 'last ->' before 'dense': one output is needed for a whole sequence",
+        ),
+        (
+            "embedding 65x8 -> flatten -> dense",
+            true,
+            "the network ends in [batch, 3], the task needs [batch, 20, 3]",
+            "leave out 'flatten': an output is needed for each time step",
+        ),
+        (
+            "dense 8 relu -> dense",
+            true,
+            "the network ends in [batch, 3], the task needs [batch, 20, 3]",
+            "begin with 'embedding 64', and keep the steps apart up to the end",
+        ),
+        (
+            "embedding 65x8 -> dense 4",
+            true,
+            "the network ends in [batch, 20, 4], the task needs [batch, 20, 3]",
+            "write 'dense 3'",
+        ),
+        (
+            "embedding 65x8 -> dense 4 relu",
+            true,
+            "the network ends in [batch, 20, 4], the task needs [batch, 20, 3]",
+            "add '-> dense 3'",
+        ),
+    ] {
+        let error = build(line, every_step).expect_err("another output").render();
+        assert!(error.contains(message) && error.ends_with(advice), "{error}");
+    }
+}
+
+#[test]
 fn a_network_that_was_never_text_is_built_and_shown_as_it_would_print() {
     let network = Network::new(vec![Item::new("dense").with(4usize).with("relu"), Item::new("dens").with(3usize)]);
     let error = build(&network, &[8], Some(3)).expect_err("there is no 'dens'");

@@ -17,6 +17,11 @@ pub struct NetworkOptions {
     pub outputs: Option<usize>,
     /// Rows are sequences of different lengths, padded to one: the graph has an input [`crate::graph::LENGTHS`] as well.
     pub lengths: bool,
+    /// The output has these values for each time step, [batch, time, outputs], and not only once a row, [batch, outputs];
+    /// false by default.
+    pub every_step: bool,
+    /// Number of different tokens, where the data are tokens; unknown by default, then `embedding` needs it written out.
+    pub vocabulary: Option<usize>,
     /// How weights start where the line does not say.
     pub weight_init: Init,
     /// How biases start where the line does not say.
@@ -101,9 +106,45 @@ impl NetworkOptions {
         let flatten = input.rank() > 2 && begins_with_dense(notation);
         let graph = graph(&layers, input, self.lengths, flatten).map_err(|error| located(notation, error))?;
         if let Some(outputs) = self.outputs {
-            check_output(notation, graph.shape(graph.outputs()[0]), outputs)?;
+            self.check_output(notation, &graph, outputs)?;
         }
         Ok(BuiltNetwork { layers, graph })
+    }
+
+    /// Refuses an output that is not [batch, outputs], or [batch, time, outputs] if every step has one.
+    fn check_output(&self, notation: &Network, graph: &Graph, outputs: usize) -> Result<(), NotationError> {
+        let output = graph.shape(graph.outputs()[0]);
+        let time = graph.shape(graph.inputs()[0].value).sample().and_then(|sizes| sizes.first().copied());
+        let needed = match time.filter(|_| self.every_step) {
+            Some(time) => Shape::batched(&[time, outputs]),
+            None => Shape::batched(&[outputs]),
+        };
+        if *output == needed {
+            return Ok(());
+        }
+        let all = notation.layers();
+        let last = all.last().expect("a network has a layer");
+        let sized = all.iter().rev().find(|item| item.word() == "dense");
+        let is_sequence = all.iter().any(|item| OF_SEQUENCES.contains(&item.word()));
+        let (item, advice) = match sized {
+            _ if output.rank() != needed.rank() && self.every_step => {
+                let one_step = all.iter().find(|item| ["last", "flatten"].contains(&item.word()));
+                let advice = match one_step {
+                    Some(item) => format!("leave out '{}': an output is needed for each time step", item.word()),
+                    None => "begin with 'embedding 64', and keep the steps apart up to the end".to_string(),
+                };
+                (one_step.unwrap_or(last), advice)
+            }
+            _ if output.rank() == 3 && needed.rank() == 2 && is_sequence => {
+                (last, format!("put 'last ->' before '{last}': one output is needed for a whole sequence"))
+            }
+            _ if output.rank() != needed.rank() => (last, "put 'flatten ->' before the last layer".to_string()),
+            // A hidden layer is the last: what makes the output is missing.
+            Some(item) if is_output(item) && std::ptr::eq(*item, *last) => (item, format!("write 'dense {outputs}'")),
+            _ => (last, format!("add '-> dense {outputs}'")),
+        };
+        let message = format!("the network ends in {output}, the task needs {needed}");
+        Err(item.error(item.span(), message).suggest(advice))
     }
 }
 
@@ -144,23 +185,8 @@ fn located(notation: &Network, error: BuildError) -> NotationError {
     }
 }
 
-/// Refuses an output that is not [batch, outputs].
-fn check_output(notation: &Network, output: &Shape, outputs: usize) -> Result<(), NotationError> {
-    if *output == Shape::batched(&[outputs]) {
-        return Ok(());
-    }
-    let all = notation.layers();
-    let last = all.last().expect("a network has a layer");
-    let sized = all.iter().rev().find(|item| item.word() == "dense");
-    let (item, advice) = match sized {
-        _ if output.rank() != 2 => (last, "put 'flatten ->' before the last layer".to_string()),
-        // A hidden layer is the last: what makes the output is missing.
-        Some(item) if is_output(item) && std::ptr::eq(*item, *last) => (item, format!("write 'dense {outputs}'")),
-        _ => (last, format!("add '-> dense {outputs}'")),
-    };
-    let message = format!("the network ends in {output}, the task needs [batch, {outputs}]");
-    Err(item.error(item.span(), message).suggest(advice))
-}
+/// Words of layers that give something for each time step.
+const OF_SEQUENCES: [&str; 7] = ["attention", "embedding", "gru", "lstm", "positions", "rnn", "transformer"];
 
 /// A dense layer that can be the last: without activation, or with one that makes probabilities.
 fn is_output(item: &Item) -> bool {

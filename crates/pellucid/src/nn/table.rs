@@ -74,6 +74,7 @@ impl LayerTable {
             .with("dense", layers::dense)
             .with("depthwise", layers::depthwise)
             .with("dropout", layers::dropout)
+            .with("embedding", layers::embedding)
             .with("flatten", layers::flatten)
             .with("global-avgpool", layers::global_average)
             .with("global-maxpool", layers::global_max)
@@ -196,6 +197,19 @@ impl<'a> Lowering<'a> {
             None if self.last => Err(missing.note("the size of the output is not known from the data here")),
             _ => Err(missing.note("only the last layer takes its size from the data")),
         }
+    }
+
+    /// The number of tokens in the data.
+    ///
+    /// # Errors
+    /// If the data have no tokens, or it is not known.
+    pub fn vocabulary(&self, read: &Reader<'a>) -> Result<usize, NotationError> {
+        let word = read.item().word();
+        self.options.vocabulary.ok_or_else(|| {
+            let error =
+                read.error(format!("'{word}' needs the size of the vocabulary, which is not known from the data here"));
+            error.suggest(format!("write both sizes, as in {word} 65x64"))
+        })
     }
 
     /// The option `key` as an initialiser of weights, if it is given.

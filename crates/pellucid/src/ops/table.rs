@@ -76,6 +76,7 @@ const STANDARD: &[OpEntry] = &[
     OpEntry::of::<ConvTranspose>("ConvTranspose", conv_transpose::cases),
     OpEntry::of::<Dropout>("Dropout", dropout::cases),
     OpEntry::of::<Elu>("Elu", elu::cases),
+    OpEntry::of::<Embedding>("Embedding", embedding::cases),
     OpEntry::of::<Exp>("Exp", exp::cases),
     OpEntry::of::<Flatten>("Flatten", flatten::cases),
     OpEntry::of::<Gelu>("Gelu", gelu::cases),
