@@ -4,6 +4,7 @@
 //! scratch memory is handed in. The only crate with `unsafe`.
 
 pub mod arena;
+pub mod attention;
 pub mod binary;
 pub mod buffer;
 pub mod conv;

@@ -42,7 +42,7 @@ const MAX_TILE: usize = MAX_ROWS * 2 * LANES;
 /// The tiles that some rows are cut into: as few as possible, and as equal as possible, because a tile of few rows keeps
 /// the arithmetic less busy.
 #[derive(Clone, Copy)]
-pub(super) struct RowTiles {
+pub(crate) struct RowTiles {
     pub count: usize,
     least: usize,
     larger: usize,
