@@ -18,6 +18,7 @@ pub mod normalise;
 pub mod pairwise;
 pub mod pool;
 pub mod pooling;
+pub mod positions;
 pub mod random;
 pub mod reduce;
 pub mod resample;

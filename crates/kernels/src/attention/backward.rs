@@ -4,7 +4,7 @@
 use super::columns::{Load, Store};
 use super::forward::{Seen, for_each_run};
 use super::product::product;
-use super::{Attention, BLOCK, Buffers, Heads, HeadsMut, MAX_SIZE, SMALL_SIZE, Sight, Steps, Unit};
+use super::{Attention, BLOCK, Buffers, Heads, MAX_SIZE, SMALL_SIZE, Sight, Steps, Unit};
 use crate::device::{Device, Shared};
 use crate::math::exp;
 use crate::simd::{Isa, Kernel, LANES, Simd, dispatch};
@@ -20,10 +20,22 @@ pub struct AttentionGradient<'a> {
     pub log_sums: &'a [f32],
     /// As many values without meaning.
     pub scratch: &'a mut [f32],
-    /// Where the gradient of the queries goes, if it is wanted.
-    pub dq: Option<HeadsMut<'a>>,
-    /// Where those of keys and values go, if they are wanted.
-    pub dk_dv: Option<[HeadsMut<'a>; 2]>,
+    /// Where the gradients go.
+    pub wanted: Wanted<'a>,
+}
+
+/// Where the gradients of queries, keys and values go.
+#[derive(Debug)]
+pub enum Wanted<'a> {
+    /// All three side by side, as the projection of one sequence: [sequences, steps, 3 · heads · size].
+    Stacked(&'a mut [f32]),
+    /// Those of one sequence and of another.
+    Apart {
+        /// That of the queries, if it is wanted: [sequences, queries, heads · size].
+        dq: Option<&'a mut [f32]>,
+        /// Those of keys and values side by side, if they are wanted: [sequences, keys, 2 · heads · size].
+        dk_dv: Option<&'a mut [f32]>,
+    },
 }
 
 /// Rows that tasks write to.
@@ -35,10 +47,15 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(heads: &mut HeadsMut, sequences: usize, steps: usize, width: usize) -> Rows {
-        let (sequence, step) = (heads.sequence, heads.step);
-        assert!(Heads { data: heads.data, sequence, step }.holds(sequences, steps, width), "room for a gradient");
-        Rows { data: Shared(heads.data.as_mut_ptr()), sequence, step }
+    /// All `parts` of `width` values that lie side by side at each of `steps` steps.
+    fn side_by_side<const N: usize>(data: &mut [f32], sequences: usize, steps: usize, width: usize) -> [Rows; N] {
+        assert_eq!(data.len(), sequences * steps * N * width, "room for {N} gradients");
+        let base = Shared(data.as_mut_ptr());
+        std::array::from_fn(|part| {
+            // SAFETY: inside the gradient, or, of an empty one, its end.
+            let first = if data.is_empty() { base.0 } else { unsafe { base.at(part * width) } };
+            Rows { data: Shared(first), sequence: steps * N * width, step: N * width }
+        })
     }
 }
 
@@ -55,7 +72,7 @@ struct Pass<'a> {
 impl Attention<'_> {
     /// Computes the gradients that are wanted. Panics when the sizes do not fit, and with earlier steps.
     pub fn backward(&self, device: &Device, gradient: AttentionGradient) {
-        let AttentionGradient { y, dy, log_sums, scratch, mut dq, mut dk_dv } = gradient;
+        let AttentionGradient { y, dy, log_sums, scratch, wanted } = gradient;
         self.check();
         assert!(self.earlier.is_none(), "no gradient flows into earlier steps");
         let width = self.heads * self.size;
@@ -78,15 +95,24 @@ impl Attention<'_> {
             }
         });
         let pass = Pass { attention: self, isa: device.isa(), dy: of_queries(dy), log_sums, deltas: scratch };
-        if let Some(dq) = &mut dq {
-            let dq = Rows::new(dq, self.sequences, self.queries, width);
+        let (dq, dk_dv) = match wanted {
+            Wanted::Stacked(stacked) => {
+                assert_eq!(self.queries, self.keys, "queries and keys of the same steps");
+                let [dq, dk, dv] = Rows::side_by_side(stacked, self.sequences, self.queries, width);
+                (Some(dq), Some([dk, dv]))
+            }
+            Wanted::Apart { dq, dk_dv } => {
+                let dq = dq.map(|dq| Rows::side_by_side::<1>(dq, self.sequences, self.queries, width)[0]);
+                (dq, dk_dv.map(|dk_dv| Rows::side_by_side(dk_dv, self.sequences, self.keys, width)))
+            }
+        };
+        if let Some(dq) = dq {
             self.for_each_unit(device, self.queries, self.unit_work(self.keys), |units| match self.size {
                 ..=SMALL_SIZE => pass.queries::<SMALL_SIZE>(units, dq),
                 _ => pass.queries::<MAX_SIZE>(units, dq),
             });
         }
-        if let Some([dk, dv]) = &mut dk_dv {
-            let targets = [dk, dv].map(|target| Rows::new(target, self.sequences, self.keys, width));
+        if let Some(targets) = dk_dv {
             self.for_each_unit(device, self.keys, self.unit_work(self.queries), |units| match self.size {
                 ..=SMALL_SIZE => pass.keys::<SMALL_SIZE>(units, targets),
                 _ => pass.keys::<MAX_SIZE>(units, targets),

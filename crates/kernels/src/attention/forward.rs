@@ -107,16 +107,18 @@ pub(super) struct Seen {
 
 impl Seen {
     pub fn new(attention: &Attention, unit: Unit) -> Seen {
-        let mut seen = Seen { first: [0.0; LANES], end: [0.0; LANES], any: usize::MAX..0, all: 0..usize::MAX };
+        // What lanes without a query compute is not looked at.
+        let mut seen = Seen { first: [0.0; LANES], end: [0.0; LANES], any: 0..0, all: 0..usize::MAX };
         for lane in 0..unit.count {
             let range = attention.visible(unit.sequence, unit.first + lane);
             (seen.first[lane], seen.end[lane]) = (range.start as f32, range.end as f32);
-            if !range.is_empty() {
-                seen.any = seen.any.start.min(range.start)..seen.any.end.max(range.end);
-            }
             seen.all = seen.all.start.max(range.start)..seen.all.end.min(range.end);
+            seen.any = match (seen.any.is_empty(), range.is_empty()) {
+                (_, true) => seen.any,
+                (true, false) => range,
+                (false, false) => seen.any.start.min(range.start)..seen.any.end.max(range.end),
+            };
         }
-        // What the lanes without a query compute is not looked at.
         seen
     }
 }

@@ -25,7 +25,7 @@ mod product;
 #[cfg(test)]
 mod tests;
 
-pub use backward::AttentionGradient;
+pub use backward::{AttentionGradient, Wanted};
 
 use std::ops::Range;
 
@@ -74,17 +74,6 @@ impl<'a> Heads<'a> {
         let empty = sequences == 0 || steps == 0;
         empty || (sequences - 1) * self.sequence + (steps - 1) * self.step + width <= self.data.len()
     }
-}
-
-/// Where a gradient goes, laid out as [`Heads`].
-#[derive(Debug)]
-pub struct HeadsMut<'a> {
-    /// The values.
-    pub data: &'a mut [f32],
-    /// Distance of sequences.
-    pub sequence: usize,
-    /// Distance of steps.
-    pub step: usize,
 }
 
 /// Keys and values of the steps that came before a window, in a ring: those of step t lie in place t mod `places`.

@@ -55,26 +55,11 @@ impl Problem {
     /// dq, and dk and dv stacked.
     fn backward(&self, device: &Device, dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let (y, log_sums) = self.forward(device, true);
-        let width = self.width();
         let (mut dq, mut dkv) = (vec![f32::NAN; self.q.len()], vec![f32::NAN; self.kv.len()]);
-        let mut dv = dkv.clone();
         let mut scratch = vec![f32::NAN; log_sums.len()];
-        let (sequence, step) = (self.keys * 2 * width, 2 * width);
-        let gradient = AttentionGradient {
-            y: &y,
-            dy,
-            log_sums: &log_sums,
-            scratch: &mut scratch,
-            dq: Some(HeadsMut { data: &mut dq, sequence: self.queries * width, step: width }),
-            dk_dv: Some([
-                HeadsMut { data: &mut dkv, sequence, step },
-                HeadsMut { data: &mut dv[width..], sequence, step },
-            ]),
-        };
+        let wanted = Wanted::Apart { dq: Some(&mut dq), dk_dv: Some(&mut dkv) };
+        let gradient = AttentionGradient { y: &y, dy, log_sums: &log_sums, scratch: &mut scratch, wanted };
         self.attention().backward(device, gradient);
-        for (row, values) in dkv.chunks_exact_mut(2 * width).zip(dv.chunks_exact(2 * width)) {
-            row[width..].copy_from_slice(&values[width..]);
-        }
         (dq, dkv)
     }
 
