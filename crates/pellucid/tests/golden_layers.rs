@@ -8,6 +8,7 @@ use golden::{Case, Golden};
 use kernels::device::Device;
 use kernels::simd::Isa;
 use pellucid::graph::{GraphBuilder, Initialise, Parameters, PlanOptions, Role, Session, ValueId};
+use pellucid::nn::{Layer, MultiHeadAttention};
 use pellucid::ops::{
     AdaptiveAveragePool, AveragePool, Backward, BatchNorm, Celu, Conv, ConvTranspose, Dense, Elu, Embedding, Forward,
     Gelu, GeluTanh, GlobalAveragePool, Glu, GroupNorm, HardSigmoid, HardSwish, LayerNorm, LeakyRelu, LogSoftmax,
@@ -21,7 +22,6 @@ const LATER: &[(&str, &str)] = &[
     ("rnn", "recurrent layers are a later stage"),
     ("lstm", "recurrent layers are a later stage"),
     ("gru", "recurrent layers are a later stage"),
-    ("multi_head_attention", "attention is a later stage"),
 ];
 
 /// The buffers of the case that a layer has here: PyTorch's counter of batches is not one of them.
@@ -31,6 +31,11 @@ fn statistics<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a str> {
 
 /// Adds the layer of the case; `None` when it is not known.
 fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueId> {
+    if case.text("layer") == "multi_head_attention" {
+        let causal = *case.setting("causal") == true;
+        let layer = MultiHeadAttention { causal, ..MultiHeadAttention::new(case.number("heads") as usize) };
+        return Some(graph.scoped("m", |graph| layer.build(graph, x)).expect("a layer"));
+    }
     let mut inputs = vec![x];
     for name in case.texts("params") {
         let role = match (name, case.text("layer")) {

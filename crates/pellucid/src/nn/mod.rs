@@ -14,9 +14,9 @@ mod table;
 pub use init::{Fans, Init, InitError};
 pub use layer::Layer;
 pub use layers::{
-    ActivationWord, AdaptivePool, AveragePool, BatchNorm, Concat, Conv, ConvTranspose, Dense, Depthwise, Embedding,
-    GlobalPool, GroupNorm, LayerNorm, MaxPool, Pad, Padding, PoolKind, Prelu, Repeat, Residual, RmsNorm, Slide,
-    Upsample,
+    ActivationWord, AdaptivePool, AveragePool, BatchNorm, Block, Concat, Conv, ConvTranspose, Dense, Depthwise,
+    Embedding, GlobalPool, GroupNorm, LayerNorm, MaxPool, MultiHeadAttention, Pad, Padding, PoolKind, Positions, Prelu,
+    Repeat, Residual, RmsNorm, Slide, Tokens, Transformer, TransformerDecoder, Upsample,
 };
 pub use loss::{Link, Loss, LossError, LossLayer, OutputMismatch};
 pub use network::{BuiltNetwork, NetworkError, NetworkOptions, build};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::layers::{self, ACTIVATIONS, Repeat, Written};
-use super::notation::{Item, Network, NotationError, Reader, Word};
+use super::notation::{Item, Network, NotationError, Reader, Value, Word};
 use super::{Init, Layer, NetworkOptions, READY, Sequential};
 
 type ReadLayer = dyn for<'a> Fn(&mut Reader<'a>, &Lowering<'a>) -> Result<Arc<dyn Layer>, NotationError> + Send + Sync;
@@ -64,6 +64,7 @@ impl LayerTable {
         table
             .with("adaptive-avgpool", layers::adaptive_average)
             .with("adaptive-maxpool", layers::adaptive_max)
+            .with("attention", layers::attention)
             .with("avgpool", layers::average_pool)
             .with("batchnorm", layers::batch_norm)
             .with("concat", layers::concat)
@@ -83,11 +84,14 @@ impl LayerTable {
             .with("layernorm", layers::layer_norm)
             .with("maxpool", layers::max_pool)
             .with("pad", layers::pad)
+            .with("positions", layers::positions)
             .with("reshape", layers::reshape)
             .with("rmsnorm", layers::rms_norm)
             .with("residual", layers::residual)
             .with("spatial-dropout", layers::spatial_dropout)
             .with("stochastic-depth", layers::stochastic_depth)
+            .with("tokens", layers::tokens)
+            .with("transformer", layers::transformer)
             .with("upsample", layers::upsample)
     }
 
@@ -168,13 +172,18 @@ pub struct Lowering<'a> {
     activations: &'a [&'a str],
     /// The layer makes the output of the network.
     last: bool,
+    /// How often the layer is repeated.
+    repeated: usize,
+    /// What stands behind the layer.
+    behind: &'a [Item],
 }
 
 /// Reads the meaning of a whole line.
 pub(super) fn lower(network: &Network, options: &NetworkOptions) -> Result<Sequential, NotationError> {
     let words = options.table.words();
     let activations: Vec<&str> = options.table.activations.iter().map(|known| known.word.as_str()).collect();
-    Lowering { options, words: &words, activations: &activations, last: true }.sequence(network)
+    Lowering { options, words: &words, activations: &activations, last: true, repeated: 1, behind: &[] }
+        .sequence(network)
 }
 
 impl<'a> Lowering<'a> {
@@ -197,6 +206,23 @@ impl<'a> Lowering<'a> {
             None if self.last => Err(missing.note("the size of the output is not known from the data here")),
             _ => Err(missing.note("only the last layer takes its size from the data")),
         }
+    }
+
+    /// How often the layer is repeated, by `N *` before it and around it.
+    pub fn repeated(&self) -> usize {
+        self.repeated
+    }
+
+    /// The width of the next transformer behind the layer, if there is one.
+    pub fn transformer_behind(&self) -> Option<usize> {
+        fn width(items: &[Item]) -> Option<usize> {
+            items.iter().find_map(|item| match item.arguments().first().map(|argument| argument.value()) {
+                _ if item.is_group() => width(item.branches()[0].items()),
+                Some(&Value::Number(width)) if item.word() == "transformer" => Some(width as usize),
+                _ => None,
+            })
+        }
+        width(self.behind)
     }
 
     /// The number of tokens in the data.
@@ -256,9 +282,10 @@ impl<'a> Lowering<'a> {
         let items = network.items();
         let mut sequence = Sequential::new();
         for (position, item) in items.iter().enumerate() {
-            let behind = items[position + 1..].iter();
-            let last = self.last && item.repeat() == 1 && behind.clone().all(|item| self.is_activation(item));
-            let context = Lowering { last, ..*self };
+            let behind = &items[position + 1..];
+            let last = self.last && item.repeat() == 1 && behind.iter().all(|item| self.is_activation(item));
+            let repeated = self.repeated * item.repeat();
+            let context = Lowering { last, repeated, behind, ..*self };
             let body = if item.is_group() { context.sequence(&item.branches()[0])? } else { context.layer(item)? };
             match item.repeat() {
                 1 => sequence.append(body),

@@ -46,17 +46,28 @@ impl Layer for Embedding {
 
 /// `embedding WIDTH|VOCABULARYxWIDTH [init=INIT]`
 pub(crate) fn embedding<'a>(read: &mut Reader<'a>, context: &Lowering<'a>) -> Result<Embedding, NotationError> {
-    let (vocabulary, width) = match read.dimensions("width")?.as_slice() {
-        &[width] => (context.vocabulary(read)?, width),
-        &[vocabulary, width] => (vocabulary, width),
-        sizes => {
-            let message = format!("'embedding' takes a width, or vocabulary and width, here are {} sizes", sizes.len());
-            return Err(read.error(message).suggest("as in embedding 65x64"));
-        }
+    let (vocabulary, width) = match sizes(read)? {
+        Some((Some(vocabulary), width)) => (vocabulary, width),
+        Some((None, width)) => (context.vocabulary(read)?, width),
+        None => return Err(read.error("'embedding' needs a width").suggest("as in embedding 64")),
     };
     let weight_init = match context.init(read, "init")?.unwrap_or(context.default_init()) {
         Init::Default => Embedding::INIT,
         init => init,
     };
     Ok(Embedding { vocabulary, width, weight_init })
+}
+
+/// `WIDTH|VOCABULARYxWIDTH`, if it stands there: the vocabulary, if it is written out, and the width.
+pub(super) fn sizes(read: &mut Reader) -> Result<Option<(Option<usize>, usize)>, NotationError> {
+    match read.optional_dimensions("width")?.as_deref() {
+        None => Ok(None),
+        Some(&[width]) => Ok(Some((None, width))),
+        Some(&[vocabulary, width]) => Ok(Some((Some(vocabulary), width))),
+        Some(sizes) => {
+            let (word, found) = (read.item().word(), sizes.len());
+            let message = format!("'{word}' takes a width, or vocabulary and width, here are {found} sizes");
+            Err(read.error(message).suggest(format!("as in {word} 65x64")))
+        }
+    }
 }

@@ -106,9 +106,40 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// If there is none, or a number is not whole or outside of 1 to [`MAX_SIZE`].
     pub fn dimensions(&mut self, what: &str) -> Result<Vec<usize>, NotationError> {
-        match self.positional() {
-            Some(argument) => self.whole_numbers(argument, what, 1),
-            None => Err(self.missing(what, "a size like 8x8")),
+        self.optional_dimensions(what)?.ok_or_else(|| self.missing(what, "a size like 8x8"))
+    }
+
+    /// The next positional size, as for [`Reader::dimensions`], if there is one.
+    ///
+    /// # Errors
+    /// If a number is not whole or outside of 1 to [`MAX_SIZE`].
+    pub fn optional_dimensions(&mut self, what: &str) -> Result<Option<Vec<usize>>, NotationError> {
+        self.positional().map(|argument| self.whole_numbers(argument, what, 1)).transpose()
+    }
+
+    /// The whole number from 1 on that stands behind the word `name` (`heads 4`), or is the value of that option (`heads=4`), if
+    /// it is given. Ask for it before other numbers.
+    ///
+    /// # Errors
+    /// If it is given twice, or something else stands in its place.
+    pub fn size_behind(&mut self, name: &'a str) -> Result<Option<usize>, NotationError> {
+        let position =
+            self.item.arguments().iter().position(|argument| word_of(argument).is_some_and(|word| word.name == name));
+        let option = self.option_size(name, 1)?;
+        if !self.flag(name)? {
+            return Ok(option);
+        }
+        let arguments = self.item.arguments();
+        let number = position.map(|position| position + 1).filter(|&next| {
+            arguments.get(next).is_some_and(|next| next.key().is_none() && !matches!(next.value(), Value::Word(_)))
+        });
+        match number {
+            Some(_) if option.is_some() => Err(self.error(format!("'{name}' is given twice"))),
+            Some(next) => {
+                self.taken[next] = true;
+                self.whole(&arguments[next], name, 1).map(Some)
+            }
+            None => Err(self.error(format!("'{name}' needs a number behind it")).suggest(format!("as in {name} 4"))),
         }
     }
 
