@@ -20,6 +20,7 @@ pub mod pool;
 pub mod pooling;
 pub mod positions;
 pub mod random;
+pub mod recurrent;
 pub mod reduce;
 pub mod resample;
 pub mod simd;

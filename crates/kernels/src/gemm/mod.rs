@@ -12,14 +12,15 @@
 //! must be packed, and W is read where it is, along its rows. The cheaper way is chosen by size and strides.
 
 mod finish;
-mod pack;
+pub(crate) mod pack;
 mod packed;
-mod product;
+pub(crate) mod product;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tile;
 mod tiny;
 
+pub(crate) use packed::gemm_panels;
 pub use packed::{GemmPacked, PackedMatrix, gemm_packed};
 
 use crate::device::Device;

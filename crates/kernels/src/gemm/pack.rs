@@ -5,7 +5,7 @@ use crate::device::Device;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
 /// One panel: up to `width` (at most sixteen) lanes of the source, over `k` depths.
-pub(super) struct Pack<'a> {
+pub(crate) struct Pack<'a> {
     /// Lane l at depth k is `source[l·lane + k·depth]`.
     pub source: &'a [f32],
     pub lane: usize,

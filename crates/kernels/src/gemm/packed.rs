@@ -83,3 +83,15 @@ pub fn gemm_packed(device: &Device, gemm: &GemmPacked, c: &mut [f32]) {
     let lanes = LaneSource::Panels(&b.panels);
     Product { p: m, q: n, k, rows, lanes, swapped: false, n, bias, accumulate, epilogue }.compute(device, c, &mut []);
 }
+
+/// [`gemm_packed`] for a matrix B [k, n] whose panels lie in memory of the caller: C = A·B + bias, n whole panels.
+pub(crate) fn gemm_panels(device: &Device, k: usize, a: Matrix, panels: &[f32], bias: &[f32], c: &mut [f32]) {
+    let n = bias.len();
+    assert!(panels.len() == k * n && n.is_multiple_of(LANES) && n > 0, "whole panels");
+    let m = c.len() / n;
+    assert!(a.holds(m, k) && c.len() == m * n, "matrices hold [m, k], [m, n]");
+    let rows = Strided { data: a.data, along: a.row_stride, depth: a.column_stride };
+    let (lanes, bias) = (LaneSource::Panels(panels), Some(bias));
+    let product = Product { p: m, q: n, k, rows, lanes, swapped: false, n, bias, accumulate: false, epilogue: None };
+    product.compute(device, c, &mut []);
+}

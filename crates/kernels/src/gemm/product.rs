@@ -60,7 +60,7 @@ pub(super) fn scratch(m: usize, n: usize, k: usize) -> usize {
 
 /// An operand where it is: `along` is the distance of rows or lanes, `depth` that of values along k.
 #[derive(Clone, Copy)]
-pub(super) struct Strided<'a> {
+pub(crate) struct Strided<'a> {
     pub data: &'a [f32],
     pub along: usize,
     pub depth: usize,

@@ -173,7 +173,7 @@ pub(super) struct StripBuffer(pub [MaybeUninit<f32>; STRIP]);
 /// Block of k after block of k, it goes along the rows, tile after tile: the rows of a tile stay in the first cache, the
 /// lanes come from the second. Lanes that have to be packed first are taken strip by strip instead (some vectors wide).
 #[derive(Clone, Copy)]
-pub(super) struct Block<'a> {
+pub(crate) struct Block<'a> {
     pub k: usize,
     /// Most depth of a block of k.
     pub depth: usize,
@@ -190,7 +190,7 @@ pub(super) struct Block<'a> {
 
 /// How the lane operand of a block is laid out.
 #[derive(Clone, Copy)]
-pub(super) enum LaneOperand<'a> {
+pub(crate) enum LaneOperand<'a> {
     /// Panels of sixteen lanes, `panel` values apart.
     Panels { data: *const f32, panel: usize },
     /// In place, lane beside lane.
@@ -358,7 +358,7 @@ impl Kernel for Block<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        // SAFETY: whoever makes a block keeps the promises of `compute`; blocks are made in the product module only.
+        // SAFETY: whoever makes a block keeps the promises of `compute`; none is made outside of this crate.
         unsafe { self.compute(s) }
     }
 }
