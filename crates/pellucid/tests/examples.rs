@@ -8,6 +8,8 @@ mod own_layer;
 mod own_loss;
 #[path = "../examples/own_op.rs"]
 mod own_op;
+#[path = "../examples/own_recurrent_cell.rs"]
+mod own_recurrent_cell;
 #[path = "../examples/without_biases.rs"]
 mod without_biases;
 #[path = "../examples/xor.rs"]
@@ -58,4 +60,9 @@ fn own_losses() {
 #[test]
 fn own_ops() {
     own_op::main().expect("the example runs");
+}
+
+#[test]
+fn own_recurrent_cells() {
+    own_recurrent_cell::main().expect("the example runs");
 }

@@ -8,33 +8,29 @@ use golden::{Case, Golden};
 use kernels::device::Device;
 use kernels::simd::Isa;
 use pellucid::graph::{GraphBuilder, Initialise, Parameters, PlanOptions, Role, Session, ValueId};
-use pellucid::nn::{Layer, MultiHeadAttention};
+use pellucid::nn::{Layer, MultiHeadAttention, Recurrent, RecurrentKind};
 use pellucid::ops::{
     AdaptiveAveragePool, AveragePool, Backward, BatchNorm, Celu, Conv, ConvTranspose, Dense, Elu, Embedding, Forward,
     Gelu, GeluTanh, GlobalAveragePool, Glu, GroupNorm, HardSigmoid, HardSwish, LayerNorm, LeakyRelu, LogSoftmax,
-    MaxPool, Mish, Op, Prelu, Reads, Relu, Relu6, RmsNorm, Run, Selu, ShapeError, Sigmoid, Silu, Sizes, Softmax,
-    Softplus, Softsign, Tanh,
+    MaxPool, Mish, Nonlinearity, Op, Prelu, Reads, Relu, Relu6, RmsNorm, Run, Selu, ShapeError, Sigmoid, Silu, Sizes,
+    Softmax, Softplus, Softsign, Tanh,
 };
 use pellucid::tensor::Shape;
-
-/// Layers that are not built yet, and why.
-const LATER: &[(&str, &str)] = &[
-    ("rnn", "recurrent layers are a later stage"),
-    ("lstm", "recurrent layers are a later stage"),
-    ("gru", "recurrent layers are a later stage"),
-];
 
 /// The buffers of the case that a layer has here: PyTorch's counter of batches is not one of them.
 fn statistics<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a str> {
     case.texts("buffers").into_iter().filter(|name| *name != "num_batches_tracked")
 }
 
-/// Adds the layer of the case; `None` when it is not known.
-fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueId> {
+/// Adds the layer of the case.
+fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> ValueId {
     if case.text("layer") == "multi_head_attention" {
         let causal = *case.setting("causal") == true;
         let layer = MultiHeadAttention { causal, ..MultiHeadAttention::new(case.number("heads") as usize) };
-        return Some(graph.scoped("m", |graph| layer.build(graph, x)).expect("a layer"));
+        return graph.scoped("m", |graph| layer.build(graph, x)).expect("a layer");
+    }
+    if let Some(layer) = recurrent(case) {
+        return layer.build(graph, x).unwrap_or_else(|error| panic!("{}: {error}", case.name));
     }
     let mut inputs = vec![x];
     for name in case.texts("params") {
@@ -90,9 +86,23 @@ fn add_layer(case: &Case, graph: &mut GraphBuilder, x: ValueId) -> Option<ValueI
         "avg_pool2d" => Arc::new(average_pool(case)),
         "adaptive_avg_pool2d" => Arc::new(AdaptiveAveragePool { output: sizes(case, "output") }),
         "global_avg_pool2d" => Arc::new(GlobalAveragePool),
+        layer => panic!("{}: layer '{layer}' is not known", case.name),
+    };
+    graph.add_shared(op, &inputs).unwrap_or_else(|error| panic!("{}: {error}", case.name))
+}
+
+/// The recurrent layer of the case, which makes its parameters itself.
+fn recurrent(case: &Case) -> Option<Recurrent> {
+    let kind = match case.text("layer") {
+        "rnn" if case.setting("nonlinearity") == "relu" => RecurrentKind::Rnn(Nonlinearity::Relu),
+        "rnn" => RecurrentKind::Rnn(Nonlinearity::Tanh),
+        "lstm" => RecurrentKind::Lstm,
+        "gru" => RecurrentKind::Gru,
         _ => return None,
     };
-    Some(graph.add_shared(op, &inputs).unwrap_or_else(|error| panic!("{}: {error}", case.name)))
+    let layers = case.setting("num_layers").as_u64().unwrap_or(1) as usize;
+    let both = *case.setting("bidirectional") == true;
+    Some(Recurrent { layers, both, ..Recurrent::new(kind, case.number("hidden") as usize) })
 }
 
 /// A setting that is one number for each of `axes` axes, or one that stands for all.
@@ -150,12 +160,7 @@ fn layers_agree_with_the_reference() {
         let mut graph = GraphBuilder::new();
         let dims = case.array("x").dims;
         let x = graph.input("x", Shape::batched(&dims[1..])).expect("a new name");
-        let Some(y) = add_layer(&case, &mut graph, x) else {
-            let layer = case.text("layer");
-            let is_later = LATER.iter().any(|(name, _)| *name == layer);
-            assert!(is_later, "{}: layer '{layer}' is neither known nor on the list LATER", case.name);
-            continue;
-        };
+        let y = add_layer(&case, &mut graph, x);
         assert_eq!(case.texts("inputs"), ["x"], "{}", case.name);
         let y_dims = case.array("y").dims;
         assert_eq!(graph.shape(y).dims(dims[0]).as_slice(), y_dims, "{}", case.name);

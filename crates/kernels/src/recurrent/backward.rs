@@ -117,13 +117,16 @@ impl<C: Cell> Recurrent<C> {
         let sums = &*sums;
         let slots: [fn(usize) -> usize; 2] = [input_slot::<C>, hidden_slot::<C>];
         let operands = [(x, input, input), (&before[..steps * padded], padded, hidden)];
-        for ((dw, slot), (data, stride, columns)) in [pass.dweight_ih, pass.dweight_hh].into_iter().zip(slots).zip(operands) {
+        for ((dw, slot), (data, stride, columns)) in
+            [pass.dweight_ih, pass.dweight_hh].into_iter().zip(slots).zip(operands)
+        {
             let Some(dw) = dw else { continue };
             self.each_run(slot, |gates, column| {
                 let a = Matrix { data: &sums[column..], row_stride: 1, column_stride: width };
                 let b = Matrix::row_major(data, stride);
                 let rows = gates.start * hidden..gates.end * hidden;
-                let product = Gemm { m: rows.len(), n: columns, k: steps, a, b, bias: None, accumulate: false, epilogue: None };
+                let product =
+                    Gemm { m: rows.len(), n: columns, k: steps, a, b, bias: None, accumulate: false, epilogue: None };
                 gemm(device, &product, &mut dw[rows.start * columns..rows.end * columns], rest);
             });
         }
@@ -209,7 +212,8 @@ impl<C: Cell> Steps<'_, C> {
         let width = blocks.len() * LANES;
         assert!(dh.len() >= rows.len() * width, "room for all rows");
         // SAFETY: the gradients of the next step, which is done.
-        let data = unsafe { self.sums.at((rows.start * layer.time + next) * row + hidden_slot::<C>(0) * layer.padded()) };
+        let data =
+            unsafe { self.sums.at((rows.start * layer.time + next) * row + hidden_slot::<C>(0) * layer.padded()) };
         let block = Block {
             k,
             depth: DEPTH,

@@ -50,7 +50,10 @@ impl<C: Cell> Recurrent<C> {
         let saves = !saved.is_empty();
         assert!(x.len() == batch * time * input && y.len() == batch * time * hidden, "[batch, time, …]");
         assert!([bias_ih, bias_hh].iter().all(|bias| [0, C::GATES * hidden].contains(&bias.len())), "biases");
-        assert!([0, batch].contains(&lengths.len()) && state.len() == self.state(), "lengths, state [states, batch, hidden]");
+        assert!(
+            [0, batch].contains(&lengths.len()) && state.len() == self.state(),
+            "lengths, state [states, batch, hidden]"
+        );
         assert!([0, self.saved()].contains(&saved.len()), "memory for what is saved");
         assert!(scratch.len() >= self.forward_scratch(saves, packed), "scratch memory");
 
@@ -176,7 +179,11 @@ impl<C: Cell> Steps<'_, C> {
     /// The row of `apart` for step `t` of row `row`, and their distance.
     fn apart_row(&self, row: usize, t: usize) -> (usize, usize) {
         let padded = self.layer.padded();
-        if self.saves { ((row * self.layer.time + t) * padded, self.layer.time * padded) } else { (row * padded, padded) }
+        if self.saves {
+            ((row * self.layer.time + t) * padded, self.layer.time * padded)
+        } else {
+            (row * padded, padded)
+        }
     }
 
     /// Adds W_hh·h to the sums of the joined gates, and computes those apart.
@@ -230,7 +237,11 @@ impl<C: Cell> Steps<'_, C> {
         let slice = |of: Shared, start: usize, len: usize| unsafe { std::slice::from_raw_parts_mut(of.at(start), len) };
         let before = |state: usize| {
             let wanted = self.saves && state < C::STATES;
-            slice(self.before, if wanted { (state * batch * time + place) * padded + at } else { 0 }, if wanted { len } else { 0 })
+            slice(
+                self.before,
+                if wanted { (state * batch * time + place) * padded + at } else { 0 },
+                if wanted { len } else { 0 },
+            )
         };
         // SAFETY: h before the step, which everybody only reads.
         let h = unsafe { std::slice::from_raw_parts(self.h.at(n % 2 * batch * padded + state), len) };

@@ -16,7 +16,7 @@ pub use layer::Layer;
 pub use layers::{
     ActivationWord, AdaptivePool, AveragePool, BatchNorm, Block, Concat, Conv, ConvTranspose, Dense, Depthwise,
     Embedding, GlobalPool, GroupNorm, LayerNorm, MaxPool, MultiHeadAttention, Pad, Padding, PoolKind, Positions, Prelu,
-    Repeat, Residual, RmsNorm, Slide, Tokens, Transformer, TransformerDecoder, Upsample,
+    Recurrent, RecurrentKind, Repeat, Residual, RmsNorm, Slide, Tokens, Transformer, TransformerDecoder, Upsample,
 };
 pub use loss::{Link, Loss, LossError, LossLayer, OutputMismatch};
 pub use network::{BuiltNetwork, NetworkError, NetworkOptions, build};

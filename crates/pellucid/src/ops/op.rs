@@ -109,6 +109,11 @@ pub trait Op: Debug + Send + Sync {
         false
     }
 
+    /// The op goes through time (axis 1) from the last step to the first: what it comes to stands at the first.
+    fn reverses_time(&self) -> bool {
+        false
+    }
+
     /// The op takes random numbers in training: the same inputs give another output at the next step.
     fn is_random(&self) -> bool {
         false

@@ -1,0 +1,67 @@
+//! The simple recurrent network: h' = f(a), with f the hyperbolic tangent or ReLU; da = ∂L/∂h'·f'(a).
+//!
+//! Elman, "Finding structure in time", 1990; with ReLU: Le, Jaitly and Hinton, "A simple way to initialize recurrent networks of
+//! rectified linear units", 2015.
+
+use kernels::simd::Simd;
+use kernels::unary::{Reads, Unary};
+
+use super::{RecurrentCell, cases_of};
+use crate::ops::check::Case;
+use crate::ops::{Relu, Tanh};
+
+/// What a simple network does with its sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Nonlinearity {
+    /// The hyperbolic tangent.
+    #[default]
+    Tanh,
+    /// max(a, 0)
+    Relu,
+}
+
+impl Unary for Nonlinearity {
+    const READS: Reads = Reads::Output;
+
+    #[inline(always)]
+    fn value<S: Simd>(self, s: S, x: S::Float) -> S::Float {
+        match self {
+            Nonlinearity::Tanh => Tanh.value(s, x),
+            Nonlinearity::Relu => Relu.value(s, x),
+        }
+    }
+
+    #[inline(always)]
+    fn derivative<S: Simd>(self, s: S, x: S::Float, y: S::Float) -> S::Float {
+        match self {
+            Nonlinearity::Tanh => Tanh.derivative(s, x, y),
+            Nonlinearity::Relu => Relu.derivative(s, x, y),
+        }
+    }
+}
+
+/// The simple cell: its state is h.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Rnn {
+    /// f
+    pub nonlinearity: Nonlinearity,
+}
+
+impl RecurrentCell for Rnn {
+    const NAME: &'static str = "RNN";
+    const FLOPS: u64 = 12;
+    type Formula = kernels::recurrent::Rnn<Nonlinearity>;
+
+    fn formula(&self) -> kernels::recurrent::Rnn<Nonlinearity> {
+        kernels::recurrent::Rnn(self.nonlinearity)
+    }
+}
+
+/// What the checks run on.
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let mut cases = cases_of(Rnn::default(), |x, h, _| [libm::tanh(x[0] + h[0]), 0.0]);
+    let relu = cases_of(Rnn { nonlinearity: Nonlinearity::Relu }, |x, h, _| [(x[0] + h[0]).max(0.0), 0.0]);
+    cases.extend(relu.into_iter().map(|case| Case { name: format!("ReLU, {}", case.name), ..case }));
+    cases
+}
