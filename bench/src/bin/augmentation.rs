@@ -47,7 +47,9 @@ fn main() {
     let device = Arc::new(Device::new(Isa::best(), settings.threads));
     for (network, shape, batch, rows) in [("mnist-cnn", [1, 28, 28], 64, 6400), ("resnet8", [3, 32, 32], 128, 2560)] {
         let data = pictures(shape, rows);
-        for augmentation in AUGMENTATIONS.into_iter().filter(|text| format!("{network} {text}").contains(&settings.only)) {
+        for augmentation in
+            AUGMENTATIONS.into_iter().filter(|text| format!("{network} {text}").contains(&settings.only))
+        {
             let (mut seconds, mut ratios) = (Vec::new(), Vec::new());
             for rep in 0..=settings.reps {
                 let without = epoch(&device, &data, network, batch, "none");

@@ -79,7 +79,7 @@ impl Kernel for Pack<'_> {
 }
 
 /// Packs `count` lanes over `k` depths into panels of sixteen, as many as `out` takes.
-pub(super) fn pack_panels(device: &Device, lanes: Strided, count: usize, k: usize, out: &mut [f32]) {
+pub(crate) fn pack_panels(device: &Device, lanes: Strided, count: usize, k: usize, out: &mut [f32]) {
     let mut first = 0;
     if lanes.along == 1 {
         let whole = (count / LANES).min(out.len() / (LANES * k).max(1));

@@ -1,14 +1,22 @@
-//! The backward pass: the gradients of the sums step by step, then everything that is a product or sum over all steps.
+//! The backward pass: the gradients of the sums step by step, then those of weights and biases over all steps.
 
 use std::ops::Range;
 
 use super::cell::{Cell, MAX_GATES, hidden_slot, input_slot};
+use super::panels::Panels;
 use super::{BLOCKS_AT_ONCE, DEPTH, ROWS, Recurrent, take, units};
 use crate::device::{Device, Shared};
+use crate::gemm::pack::pack_panels;
+use crate::gemm::product::Strided;
 use crate::gemm::tile::{Block, LaneOperand, Rows, Target};
-use crate::gemm::{Gemm, Matrix, gemm, gemm_scratch};
-use crate::reduce::column_sums;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
+
+/// Multiply-adds that a task of a product over all steps should have at least.
+const TASK: usize = 1 << 18;
+/// Tasks of such a product where it is large: enough to share out evenly.
+const TASKS: usize = 16;
+/// Most panels of such a task: they share what they read from the other operand, and their results lie in the second cache.
+const TASK_PANELS: usize = 4;
 
 /// What [`Recurrent::backward`] works on. Gradients that are not asked for are `None`; the others are overwritten.
 pub struct Backward<'a> {
@@ -41,113 +49,166 @@ pub struct Backward<'a> {
 }
 
 impl<C: Cell> Recurrent<C> {
-    /// Distance of the gradients of the sums of two steps. It is no multiple of a page: products over all steps read them
-    /// column by column, and those of one column would share a place of the cache.
+    /// Values of the gradients of the sums of a step of one row, and of as many as keep rows apart in the cache.
     fn gradient_row(&self) -> usize {
         C::SLOTS * self.padded() + LANES
     }
 
     /// Scratch memory of [`Recurrent::backward`].
     pub fn backward_scratch(&self) -> usize {
-        let (steps, padded) = (self.batch * self.time, self.padded());
-        let mut products = self.gradient_row();
-        for slot in [input_slot::<C> as fn(usize) -> usize, hidden_slot::<C>] {
-            self.each_run(slot, |gates, _| {
-                let rows = gates.len() * self.hidden;
-                let of_weights = gemm_scratch(rows, self.input, steps).max(gemm_scratch(rows, self.hidden, steps));
-                products = products.max(of_weights).max(gemm_scratch(steps, self.input, rows));
-            });
-        }
-        let steps = steps * self.gradient_row() + (C::GATES * padded + C::STATES * self.batch) * padded;
-        steps + products
-    }
-
-    /// Calls `body(gates, column)` for gates whose gradients lie beside each other from `column` on, in their order.
-    fn each_run(&self, slot: fn(usize) -> usize, mut body: impl FnMut(Range<usize>, usize)) {
-        let mut first = 0;
-        while first < C::GATES {
-            let mut end = first + 1;
-            while self.padded() == self.hidden && end < C::GATES && slot(end) == slot(end - 1) + 1 {
-                end += 1;
-            }
-            body(first..end, slot(first) * self.padded());
-            first = end;
-        }
+        let (steps, padded, inputs) = (self.batch * self.time, self.padded(), self.input.div_ceil(LANES));
+        let panels = Panels::len(C::SLOTS * self.blocks() + inputs, steps);
+        let weights = C::GATES * padded * (padded + inputs * LANES);
+        panels + weights + self.batch * (2 * self.gradient_row() + C::STATES * padded) + C::SLOTS * padded
     }
 
     /// Computes the gradients that are asked for. Panics when a length does not fit.
     pub fn backward(&self, device: &Device, pass: Backward) {
         let Recurrent { batch, time, input, hidden, .. } = *self;
-        let Backward { x, weight_ih, weight_hh, lengths, saved, dy, .. } = pass;
+        let Backward { x, weight_ih, weight_hh, lengths, saved, dy, dx, .. } = pass;
         self.check_weights(weight_ih, weight_hh);
-        let (steps, padded, width) = (batch * time, self.padded(), self.gradient_row());
+        let (steps, padded, blocks) = (batch * time, self.padded(), self.blocks());
         assert!(x.len() == steps * input && dy.len() == steps * hidden, "[batch, time, …]");
         assert!([0, batch].contains(&lengths.len()) && saved.len() == self.saved(), "lengths, what was saved");
         assert!(pass.scratch.len() >= self.backward_scratch(), "scratch memory");
-        let fits = |target: &Option<&mut [f32]>| target.as_ref().is_none_or(|target| target.len() == batch * hidden);
-        assert!(pass.dstate.iter().all(fits), "gradients of the state [batch, hidden]");
+        let fits = |target: &Option<&mut [f32]>, len: usize| target.as_ref().is_none_or(|target| target.len() == len);
+        assert!(
+            pass.dstate.iter().all(|target| fits(target, batch * hidden)) && fits(&dx, x.len()),
+            "gradients of inputs"
+        );
+        assert!(fits(&pass.dweight_ih, weight_ih.len()) && fits(&pass.dweight_hh, weight_hh.len()), "of weights");
+        let biases = [&pass.dbias_ih, &pass.dbias_hh];
+        assert!(biases.iter().all(|target| fits(target, C::GATES * hidden)), "of biases");
 
         let mut rest = pass.scratch;
-        let sums = take(&mut rest, steps * width);
-        let panels = take(&mut rest, C::GATES * padded * padded);
+        let sums = take(&mut rest, Panels::len(C::SLOTS * blocks, steps));
+        let rows = take(&mut rest, 2 * batch * self.gradient_row());
         let dstates = take(&mut rest, C::STATES * batch * padded);
-        self.pack_transposed(device, weight_hh, panels);
+        let weights = take(&mut rest, C::GATES * padded * padded);
         dstates.fill(0.0);
+        self.pack_transposed(device, weight_hh, hidden, hidden_slot::<C>, C::APART, weights);
+        let input_weights = take(&mut rest, C::GATES * padded * input.next_multiple_of(LANES));
+        if dx.is_some() {
+            self.pack_transposed(device, weight_ih, input, input_slot::<C>, 0, input_weights);
+        }
         let (gates, others) = saved.split_at(steps * self.gate_row());
-        let (apart, before) = others.split_at(steps * C::APART * padded);
-        let of_state = |target: Option<&mut [f32]>| target.map(|target| Shared(target.as_mut_ptr()));
-        let wanted = pass.dstate.iter().any(Option::is_some);
+        let (apart, others) = others.split_at(steps * C::APART * padded);
+        let (c_before, h_before) = others.split_at(steps * (C::STATES - 1) * padded);
+        let shared = |target: Option<&mut [f32]>| target.map(|target| Shared(target.as_mut_ptr()));
+        let goes_before = dx.is_some() || pass.dstate.iter().any(Option::is_some);
         let walk = Steps {
             layer: self,
             device,
-            weights: panels,
+            weights,
+            input_weights,
             lengths,
             gates,
             apart,
-            before,
+            h_before,
+            c_before,
             dy,
-            sums: Shared(sums.as_mut_ptr()),
+            sums: Panels::new(Shared(sums.as_mut_ptr()), steps),
+            rows: Shared(rows.as_mut_ptr()),
             dstates: Shared(dstates.as_mut_ptr()),
-            dstate: pass.dstate.map(of_state),
+            dx: shared(dx),
+            dstate: pass.dstate.map(shared),
         };
         // SAFETY: `each_step` gives parts that do not overlap, and all parts of a step before those of the next that share
         // their rows.
-        self.each_step(device, time + usize::from(wanted), &|n, rows, blocks| unsafe { walk.step(n, rows, blocks) });
+        self.each_step(device, time + usize::from(goes_before), &|n, rows, blocks| unsafe {
+            walk.step(n, rows, blocks)
+        });
 
         let sums = &*sums;
-        let slots: [fn(usize) -> usize; 2] = [input_slot::<C>, hidden_slot::<C>];
-        let operands = [(x, input, input), (&before[..steps * padded], padded, hidden)];
-        for ((dw, slot), (data, stride, columns)) in
-            [pass.dweight_ih, pass.dweight_hh].into_iter().zip(slots).zip(operands)
-        {
-            let Some(dw) = dw else { continue };
-            self.each_run(slot, |gates, column| {
-                let a = Matrix { data: &sums[column..], row_stride: 1, column_stride: width };
-                let b = Matrix::row_major(data, stride);
-                let rows = gates.start * hidden..gates.end * hidden;
-                let product =
-                    Gemm { m: rows.len(), n: columns, k: steps, a, b, bias: None, accumulate: false, epilogue: None };
-                gemm(device, &product, &mut dw[rows.start * columns..rows.end * columns], rest);
-            });
+        if let Some(dw) = pass.dweight_hh {
+            self.weight_gradient(device, (sums, hidden_slot::<C>), h_before, (hidden, dw));
         }
-        if let Some(dx) = pass.dx {
-            self.each_run(input_slot::<C>, |gates, column| {
-                let a = Matrix::row_major(&sums[column..], width);
-                let rows = gates.start * hidden..gates.end * hidden;
-                let b = Matrix::row_major(&weight_ih[rows.start * input..rows.end * input], input);
-                let (k, accumulate) = (rows.len(), gates.start > 0);
-                gemm(device, &Gemm { m: steps, n: input, k, a, b, bias: None, accumulate, epilogue: None }, dx, rest);
+        if let Some(dw) = pass.dweight_ih {
+            let panels = take(&mut rest, Panels::len(input.div_ceil(LANES), steps));
+            let stride = Panels::stride(steps);
+            device.chunks_mut(stride, panels, |start, panel| {
+                let lane = start / stride * LANES;
+                for (t, target) in panel[..steps * LANES].chunks_exact_mut(batch * LANES).enumerate() {
+                    let lanes = Strided { data: &x[t * input + lane..], along: 1, depth: time * input };
+                    pack_panels(device, lanes, input - lane, batch, target);
+                }
             });
+            self.weight_gradient(device, (sums, input_slot::<C>), panels, (input, dw));
         }
         if pass.dbias_ih.is_some() || pass.dbias_hh.is_some() {
-            let total = take(&mut rest, width);
-            column_sums(device, sums, total);
+            let total = take(&mut rest, C::SLOTS * padded);
+            device.chunks_mut(LANES, total, |start, total| {
+                let panel = &sums[start / LANES * Panels::stride(steps)..][..steps * LANES];
+                dispatch(device.isa(), ColumnSums { panel, total });
+            });
+            let slots = [input_slot::<C> as fn(usize) -> usize, hidden_slot::<C>];
             for (bias, slot) in [pass.dbias_ih, pass.dbias_hh].into_iter().zip(slots) {
                 for (gate, bias) in bias.into_iter().flat_map(|bias| bias.chunks_exact_mut(hidden)).enumerate() {
                     bias.copy_from_slice(&total[slot(gate) * padded..][..hidden]);
                 }
             }
         }
+    }
+
+    /// The gradient [gates · hidden, columns] of a weight: Σ over all steps of the gradients of a gate's sums, which stand in
+    /// the slots that `slot` names, times what the weight was multiplied with, in panels.
+    fn weight_gradient(
+        &self,
+        device: &Device,
+        (sums, slot): (&[f32], fn(usize) -> usize),
+        values: &[f32],
+        (columns, dw): (usize, &mut [f32]),
+    ) {
+        let (steps, hidden, blocks) = (self.batch * self.time, self.hidden, self.blocks());
+        let stride = Panels::stride(steps);
+        let panels = C::GATES * blocks;
+        let work = steps * columns.next_multiple_of(LANES) * LANES;
+        let at_once = (panels / TASKS).clamp(1, TASK_PANELS).max(TASK / work);
+        let dw = Shared(dw.as_mut_ptr());
+        device.for_each(panels.div_ceil(at_once), &|task| {
+            let panels = task * at_once..panels.min((task + 1) * at_once);
+            for from in (0..steps).step_by(DEPTH) {
+                for panel in panels.clone() {
+                    let (gate, units) = (panel / blocks, units(panel % blocks, hidden));
+                    let data = sums[(slot(gate) * blocks + panel % blocks) * stride + from * LANES..].as_ptr();
+                    // SAFETY: the rows of these units of the gate, which are this task's alone.
+                    let c = unsafe { dw.at((gate * hidden + units.start) * columns) };
+                    let block = Block {
+                        k: DEPTH.min(steps - from),
+                        depth: DEPTH,
+                        rows: units.len(),
+                        lanes: columns,
+                        row_operand: Rows { data, row: 1, depth: LANES },
+                        lane_operand: LaneOperand::Panels { data: values[from * LANES..].as_ptr(), panel: stride },
+                        c: Target { data: c, row: columns, lane: 1 },
+                        resume: from > 0,
+                        strip: std::ptr::null_mut(),
+                    };
+                    dispatch(device.isa(), block);
+                }
+            }
+        });
+    }
+}
+
+/// Sums of the sixteen columns of a panel: of every fourth row, then of the four sums.
+struct ColumnSums<'a> {
+    panel: &'a [f32],
+    total: &'a mut [f32],
+}
+
+impl Kernel for ColumnSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let mut sums = [s.splat(0.0); 4];
+        for rows in self.panel.chunks(4 * LANES) {
+            for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(LANES)) {
+                *sum = s.add(*sum, s.load(row));
+            }
+        }
+        s.store(s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3])), self.total);
     }
 }
 
@@ -157,71 +218,96 @@ struct Steps<'a, C> {
     device: &'a Device,
     /// Panels of W_hh for the way back.
     weights: &'a [f32],
+    /// Panels of W_ih for the way back, if the gradient of x is asked for.
+    input_weights: &'a [f32],
     lengths: &'a [f32],
     /// [batch, time, gates of a row]
     gates: &'a [f32],
     /// [batch, time, padded], if the cell has a gate apart.
     apart: &'a [f32],
-    /// [states, batch, time, padded]
-    before: &'a [f32],
+    /// h before each step; a panel for each block.
+    h_before: &'a [f32],
+    /// [batch, time, padded], if the cell has c.
+    c_before: &'a [f32],
     dy: &'a [f32],
-    /// Gradients of the sums, rows of [`Recurrent::gradient_row`].
-    sums: Shared,
+    /// Gradients of the sums of all steps; a panel for each slot and block.
+    sums: Panels,
+    /// Twice [batch, gradients of a row]: those of this step and of the next, in turns, for the products of the steps.
+    rows: Shared,
     /// [states, batch, padded]: gradients of the state that do not pass through W_hh.
     dstates: Shared,
+    dx: Option<Shared>,
     dstate: [Option<Shared>; 2],
 }
 
 impl<C: Cell> Steps<'_, C> {
-    /// The step that is number `n` from the end; number `time` is the state before the first.
+    /// The step that is number `n` from the end; number `time` is the state before the first. The gradient of x follows a step
+    /// behind, when those of all units are there.
     ///
     /// # Safety
     /// Nobody else may work on these blocks of these rows, and number n - 1 of all blocks of these rows is done.
     unsafe fn step(&self, n: usize, rows: Range<usize>, blocks: Range<usize>) {
-        let at_once = Recurrent::<C>::blocks_at_once(C::GATES * self.layer.padded());
+        let layer = self.layer;
+        let at_once = Recurrent::<C>::blocks_at_once(C::GATES * layer.padded());
         // The gradient of h as far as it comes through W_hh.
         let mut dh = [0.0; ROWS * BLOCKS_AT_ONCE * LANES];
+        let is_step = n < layer.time;
         for first in blocks.clone().step_by(at_once) {
             let part = first..blocks.end.min(first + at_once);
             let width = part.len() * LANES;
-            // SAFETY: the caller's promise.
-            unsafe {
-                if n > 0 {
-                    self.through_weights(n, rows.clone(), part.clone(), &mut dh);
-                }
-                for (row, dh) in rows.clone().zip(dh.chunks_exact(width)) {
-                    if n < self.layer.time {
-                        self.gradients(self.layer.time_of(self.layer.time - 1 - n), row, part.clone(), dh);
-                    } else {
-                        self.first(row, part.clone(), dh);
+            if n > 0 && (is_step || self.dstate[0].is_some()) {
+                let panel = C::GATES * layer.padded() * LANES;
+                let c = Target { data: dh.as_mut_ptr(), row: width, lane: 1 };
+                assert!(dh.len() >= rows.len() * width, "room for all rows");
+                // SAFETY: the caller's promise.
+                unsafe { self.product(n - 1, rows.clone(), C::APART, &self.weights[part.start * panel..], width, c) };
+            }
+            for (row, dh) in rows.clone().zip(dh.chunks_exact(width)) {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    match is_step {
+                        true => self.gradients(n, row, part.clone(), dh),
+                        false => self.first(row, part.clone(), dh),
                     }
+                }
+            }
+        }
+        if let Some(dx) = self.dx.filter(|_| n > 0) {
+            let (panels, all) = (layer.input.div_ceil(LANES), layer.blocks());
+            let part = blocks.start * panels / all..blocks.end * panels / all;
+            let lanes = part.start * LANES..layer.input.min(part.end * LANES);
+            if !lanes.is_empty() {
+                let t = layer.time_of(layer.time - n);
+                let panel = C::GATES * layer.padded() * LANES;
+                // SAFETY: inside dx; the caller's promise.
+                unsafe {
+                    let data = dx.at((rows.start * layer.time + t) * layer.input + lanes.start);
+                    let c = Target { data, row: layer.time * layer.input, lane: 1 };
+                    self.product(n - 1, rows, 0, &self.input_weights[part.start * panel..], lanes.len(), c);
                 }
             }
         }
     }
 
-    /// The gradients of the sums of the next step times W_hh, for some units: `dh` [rows, units].
+    /// The gradients of the sums of step `n` from the end, of as many slots as there are gates from `slot` on, times a packed
+    /// weight.
     ///
     /// # Safety
-    /// As [`Steps::step`].
-    unsafe fn through_weights(&self, n: usize, rows: Range<usize>, blocks: Range<usize>, dh: &mut [f32]) {
+    /// Step n is done for these rows; `c` is valid for them and `lanes` lanes, and this call's alone.
+    unsafe fn product(&self, n: usize, rows: Range<usize>, slot: usize, panels: &[f32], lanes: usize, c: Target) {
         let layer = self.layer;
         let (k, row) = (C::GATES * layer.padded(), layer.gradient_row());
-        let next = layer.time_of(layer.time - n);
-        let panel = k * LANES;
-        let width = blocks.len() * LANES;
-        assert!(dh.len() >= rows.len() * width, "room for all rows");
-        // SAFETY: the gradients of the next step, which is done.
-        let data =
-            unsafe { self.sums.at((rows.start * layer.time + next) * row + hidden_slot::<C>(0) * layer.padded()) };
+        assert!(panels.len() >= lanes.next_multiple_of(LANES) * k, "panels of all lanes");
+        // SAFETY: the caller's promise.
+        let data = unsafe { self.rows.at((n % 2 * layer.batch + rows.start) * row + slot * layer.padded()) };
         let block = Block {
             k,
             depth: DEPTH,
             rows: rows.len(),
-            lanes: width,
-            row_operand: Rows { data, row: layer.time * row, depth: 1 },
-            lane_operand: LaneOperand::Panels { data: self.weights[blocks.start * panel..].as_ptr(), panel },
-            c: Target { data: dh.as_mut_ptr(), row: width, lane: 1 },
+            lanes,
+            row_operand: Rows { data, row, depth: 1 },
+            lane_operand: LaneOperand::Panels { data: panels.as_ptr(), panel: k * LANES },
+            c,
             resume: false,
             strip: std::ptr::null_mut(),
         };
@@ -242,25 +328,23 @@ impl<C: Cell> Steps<'_, C> {
     ///
     /// # Safety
     /// As [`Steps::step`].
-    unsafe fn gradients(&self, t: usize, row: usize, blocks: Range<usize>, dh: &[f32]) {
+    unsafe fn gradients(&self, n: usize, row: usize, blocks: Range<usize>, dh: &[f32]) {
         let layer = self.layer;
         let &Recurrent { batch, time, hidden, cell, .. } = layer;
         let (gate_row, padded) = (layer.gate_row(), layer.padded());
         let (at, len) = (blocks.start * LANES, blocks.len() * LANES);
+        let t = layer.time_of(time - 1 - n);
         let place = row * time + t;
         let gates = &self.gates[place * gate_row..][..gate_row];
-        let before = |state: usize| {
-            if state < C::STATES { &self.before[(state * batch * time + place) * padded + at..][..len] } else { &[] }
-        };
         let real = hidden.min(at + len) - at;
-        let sums = std::array::from_fn(|slot| {
+        let rows = std::array::from_fn(|slot| {
             if slot >= C::SLOTS {
                 return &mut [][..];
             }
             // SAFETY: inside the memory of the gradients; these units of this row are this call's alone, slot by slot.
             unsafe {
-                let start = place * layer.gradient_row() + slot * padded + at;
-                std::slice::from_raw_parts_mut(self.sums.at(start), len)
+                let start = (n % 2 * batch + row) * layer.gradient_row() + slot * padded + at;
+                std::slice::from_raw_parts_mut(self.rows.at(start), len)
             }
         });
         let dstates = std::array::from_fn(|state| {
@@ -270,6 +354,7 @@ impl<C: Cell> Steps<'_, C> {
             // SAFETY: these units of this row are this call's alone, state by state.
             unsafe { std::slice::from_raw_parts_mut(self.dstate(state, row, &blocks), len) }
         });
+        let (stride, panel_row) = (Panels::stride(batch * time), t * batch + row);
         dispatch(
             self.device.isa(),
             Gradients {
@@ -278,11 +363,17 @@ impl<C: Cell> Steps<'_, C> {
                 joined: &gates[at * C::JOINED..][..len * C::JOINED],
                 others: if C::APART > 0 { &gates[C::JOINED * padded + at..][..len] } else { &[] },
                 apart: if C::APART > 0 { &self.apart[place * padded + at..][..len] } else { &[] },
-                before: [before(0), before(1)],
+                h_before: &self.h_before[blocks.start * stride + panel_row * LANES..],
+                h_stride: stride,
+                c_before: if C::STATES > 1 { &self.c_before[place * padded + at..][..len] } else { &[] },
                 dy: &self.dy[place * hidden + at..][..real],
                 dh,
                 dstates,
-                sums,
+                rows,
+                sums: self.sums,
+                first_block: blocks.start,
+                blocks: layer.blocks(),
+                place: panel_row,
             },
         );
     }
@@ -317,11 +408,21 @@ struct Gradients<'a, C> {
     joined: &'a [f32],
     others: &'a [f32],
     apart: &'a [f32],
-    before: [&'a [f32]; 2],
+    /// From the row of the first block on; the others are `h_stride` values apart.
+    h_before: &'a [f32],
+    h_stride: usize,
+    c_before: &'a [f32],
     dy: &'a [f32],
     dh: &'a [f32],
     dstates: [&'a mut [f32]; 2],
-    sums: [&'a mut [f32]; MAX_GATES],
+    /// The gradients of each slot, for the products of the steps,
+    rows: [&'a mut [f32]; MAX_GATES],
+    /// and for those over all steps: row `place` of the panels of these blocks, of each slot, which are this kernel's alone.
+    sums: Panels,
+    first_block: usize,
+    /// Panels of a slot.
+    blocks: usize,
+    place: usize,
 }
 
 impl<C: Cell> Kernel for Gradients<'_, C> {
@@ -329,35 +430,40 @@ impl<C: Cell> Kernel for Gradients<'_, C> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Gradients { cell, is_real, joined, others, apart, before, dy, dh, dstates, mut sums } = self;
-        let [direct, dc] = dstates;
+        let Gradients { cell, is_real, joined, others, apart, h_before, h_stride, c_before, dy, dh, .. } = self;
+        let [direct, dc] = self.dstates;
+        let rows = self.rows;
         let zero = s.splat(0.0);
         for at in (0..dh.len()).step_by(LANES) {
             let through = s.add(s.load(&dh[at..]), s.load(&direct[at..]));
-            if !is_real {
+            let (gradients, dstate) = if is_real {
+                let dy = match dy.len() - at {
+                    LANES.. => s.load(&dy[at..]),
+                    _ => s.load_partial(&dy[at..]),
+                };
+                let h = s.load(&h_before[at / LANES * h_stride..]);
+                let state = [h, if C::STATES > 1 { s.load(&c_before[at..]) } else { zero }];
+                let dstate = [s.add(dy, through), if C::STATES > 1 { s.load(&dc[at..]) } else { zero }];
+                let mut gates = [zero; MAX_GATES];
+                for g in 0..C::JOINED {
+                    gates[g] = s.load(&joined[at * C::JOINED + g * LANES..]);
+                }
+                let mut recurrent = zero;
+                if C::APART > 0 {
+                    gates[C::JOINED] = s.load(&others[at..]);
+                    recurrent = s.load(&apart[at..]);
+                }
+                cell.gradient(s, gates, recurrent, state, dstate)
+            } else {
                 // The state went by unchanged, and y was 0.
-                s.store(through, &mut direct[at..]);
-                sums[..C::SLOTS].iter_mut().for_each(|sums| s.store(zero, &mut sums[at..]));
-                continue;
-            }
-            let dy = match dy.len() - at {
-                LANES.. => s.load(&dy[at..]),
-                _ => s.load_partial(&dy[at..]),
+                ([zero; MAX_GATES], [through, if C::STATES > 1 { s.load(&dc[at..]) } else { zero }])
             };
-            let state = [s.load(&before[0][at..]), if C::STATES > 1 { s.load(&before[1][at..]) } else { zero }];
-            let dstate = [s.add(dy, through), if C::STATES > 1 { s.load(&dc[at..]) } else { zero }];
-            let mut gates = [zero; MAX_GATES];
-            for g in 0..C::JOINED {
-                gates[g] = s.load(&joined[at * C::JOINED + g * LANES..]);
-            }
-            let mut recurrent = zero;
-            if C::APART > 0 {
-                gates[C::JOINED] = s.load(&others[at..]);
-                recurrent = s.load(&apart[at..]);
-            }
-            let (gradients, dstate) = cell.gradient(s, gates, recurrent, state, dstate);
-            for (sums, gradient) in sums.iter_mut().zip(gradients).take(C::SLOTS) {
-                s.store(gradient, &mut sums[at..]);
+            for slot in 0..C::SLOTS {
+                s.store(gradients[slot], &mut rows[slot][at..]);
+                let panel = slot * self.blocks + self.first_block + at / LANES;
+                // SAFETY: the maker of this kernel points it to values that it alone may use.
+                let target = unsafe { std::slice::from_raw_parts_mut(self.sums.at(panel, self.place), LANES) };
+                s.store(gradients[slot], target);
             }
             s.store(dstate[0], &mut direct[at..]);
             if C::STATES > 1 {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::cell::{Cell, MAX_GATES};
+use super::panels::Panels;
 use super::{BLOCKS_AT_ONCE, DEPTH, Recurrent, Weights, take, units};
 use crate::device::{Device, Shared};
 use crate::gemm::tile::{Block, LaneOperand, Rows, Target};
@@ -88,7 +89,12 @@ impl<C: Cell> Recurrent<C> {
         let memory = if saves { &mut kept } else { &mut rest };
         let gates = take(memory, batch * time * row);
         let apart = take(memory, C::APART * padded * if saves { batch * time } else { batch });
-        let before = if saves { kept } else { &mut [] };
+        let (c_before, h_before) = if saves {
+            let (c_before, h_before) = kept.split_at_mut((C::STATES - 1) * batch * time * padded);
+            (c_before, Some(h_before))
+        } else {
+            (&mut [][..], None)
+        };
         gemm_panels(device, input, Matrix::row_major(x, input), ih, bias, gates);
 
         let (h, c) = states.split_at_mut(2 * batch * padded);
@@ -101,10 +107,10 @@ impl<C: Cell> Recurrent<C> {
             weights: hh,
             bias_apart,
             lengths,
-            saves,
             gates: shared(gates),
             apart: shared(apart),
-            before: shared(before),
+            h_before: h_before.map(|memory| Panels::new(shared(memory), batch * time)),
+            c_before: shared(c_before),
             h: shared(h),
             c: shared(c),
             y: shared(y),
@@ -142,13 +148,14 @@ struct Steps<'a, C> {
     /// b_hh of the gate apart.
     bias_apart: &'a [f32],
     lengths: &'a [f32],
-    saves: bool,
     /// [batch, time, gates of a row]: the input's sums become the gates.
     gates: Shared,
     /// [batch, time, padded], or [batch, padded] if nothing is saved: recurrent parts of the gate apart.
     apart: Shared,
-    /// [states, batch, time, padded]: the state before each step, if it is saved.
-    before: Shared,
+    /// h before each step, if it is saved; a panel for each block.
+    h_before: Option<Panels>,
+    /// [batch, time, padded]: c before each step, if there is one and it is saved.
+    c_before: Shared,
     /// Twice [batch, padded]: h before and after a step, in turns.
     h: Shared,
     /// [batch, padded]
@@ -179,7 +186,7 @@ impl<C: Cell> Steps<'_, C> {
     /// The row of `apart` for step `t` of row `row`, and their distance.
     fn apart_row(&self, row: usize, t: usize) -> (usize, usize) {
         let padded = self.layer.padded();
-        if self.saves {
+        if self.h_before.is_some() {
             ((row * self.layer.time + t) * padded, self.layer.time * padded)
         } else {
             (row * padded, padded)
@@ -235,14 +242,6 @@ impl<C: Cell> Steps<'_, C> {
         let (place, state) = (row * time + t, row * padded + at);
         // SAFETY: blocks of one row, which are this call's alone.
         let slice = |of: Shared, start: usize, len: usize| unsafe { std::slice::from_raw_parts_mut(of.at(start), len) };
-        let before = |state: usize| {
-            let wanted = self.saves && state < C::STATES;
-            slice(
-                self.before,
-                if wanted { (state * batch * time + place) * padded + at } else { 0 },
-                if wanted { len } else { 0 },
-            )
-        };
         // SAFETY: h before the step, which everybody only reads.
         let h = unsafe { std::slice::from_raw_parts(self.h.at(n % 2 * batch * padded + state), len) };
         let real = hidden.min(at + len) - at;
@@ -252,7 +251,6 @@ impl<C: Cell> Steps<'_, C> {
             Gates {
                 cell,
                 is_real: Recurrent::<C>::is_real(self.lengths, row, t),
-                saves: self.saves,
                 joined: slice(self.gates, place * gate_row + at * C::JOINED, len * C::JOINED),
                 others: slice(self.gates, place * gate_row + C::JOINED * padded + at * C::APART, len * C::APART),
                 apart,
@@ -260,7 +258,14 @@ impl<C: Cell> Steps<'_, C> {
                 h,
                 h_after: slice(self.h, (n + 1) % 2 * batch * padded + state, len),
                 c: if C::STATES > 1 { slice(self.c, state, len) } else { &mut [] },
-                before: [before(0), before(1)],
+                c_before: if C::STATES > 1 && self.h_before.is_some() {
+                    slice(self.c_before, place * padded + at, len)
+                } else {
+                    &mut []
+                },
+                h_before: self.h_before,
+                first_block: blocks.start,
+                place: t * batch + row,
                 y: slice(self.y, place * hidden + at, real),
             },
         );
@@ -272,7 +277,6 @@ struct Gates<'a, C> {
     cell: C,
     /// The step is not padding.
     is_real: bool,
-    saves: bool,
     /// Sums of the joined gates of each block.
     joined: &'a mut [f32],
     /// The input's sums of the gate apart.
@@ -282,7 +286,11 @@ struct Gates<'a, C> {
     h: &'a [f32],
     h_after: &'a mut [f32],
     c: &'a mut [f32],
-    before: [&'a mut [f32]; 2],
+    c_before: &'a mut [f32],
+    /// Where h before the step is saved: row `place` of the panels from `first_block` on, which are this kernel's alone.
+    h_before: Option<Panels>,
+    first_block: usize,
+    place: usize,
     y: &'a mut [f32],
 }
 
@@ -291,14 +299,18 @@ impl<C: Cell> Kernel for Gates<'_, C> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Gates { cell, is_real, saves, joined, others, apart, bias_apart, h, h_after, c, before, y } = self;
+        let Gates { cell, is_real, joined, others, apart, bias_apart, h, h_after, c, c_before, y, .. } = self;
+        let saves = self.h_before.is_some();
         let zero = s.splat(0.0);
-        let [h_before, c_before] = before;
         debug_assert!(h.len() <= BLOCKS_AT_ONCE.max(2) * LANES);
         for at in (0..h.len()).step_by(LANES) {
             let state = [s.load(&h[at..]), if C::STATES > 1 { s.load(&c[at..]) } else { zero }];
-            if saves {
-                s.store(state[0], &mut h_before[at..]);
+            if let Some(panels) = self.h_before {
+                // SAFETY: the maker of this kernel points it to values that it alone may use.
+                let target = unsafe {
+                    std::slice::from_raw_parts_mut(panels.at(self.first_block + at / LANES, self.place), LANES)
+                };
+                s.store(state[0], target);
                 if C::STATES > 1 {
                     s.store(state[1], &mut c_before[at..]);
                 }

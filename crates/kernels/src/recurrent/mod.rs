@@ -6,8 +6,8 @@
 //! Forward: the input's part of the sums, for all steps, is one matrix product. Then each step goes on from there with the
 //! product of the state and W_hh, panels of which were packed once, and the gates are computed while their sums are in the first
 //! cache. Backward: step by step, from the last, the gradient of the state is the product of the gradients of the next step's
-//! sums and W_hh, packed the other way round, and gives those of this step's sums; then the gradients of the weights, the biases
-//! and x are one product or sum each, over all steps.
+//! sums and W_hh, packed the other way round, and gives those of this step's sums, and with W_ih those of x; then the gradients of
+//! the weights and biases are one product or sum each, over all steps.
 //!
 //! Inside, units are filled up to whole vectors: a unit too many has weights of 0, so it stays 0. A *block* is the sixteen units of
 //! a vector.
@@ -24,6 +24,7 @@ mod cell;
 mod forward;
 mod gru;
 mod lstm;
+mod panels;
 mod rnn;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,8 @@ pub use forward::Forward;
 pub use gru::Gru;
 pub use lstm::Lstm;
 pub use rnn::Rnn;
+
+use panels::Panels;
 
 use crate::device::Device;
 use crate::gemm::PackedMatrix;
@@ -89,7 +92,8 @@ pub enum Weights<'a> {
 impl<C: Cell> Recurrent<C> {
     /// Values that the forward pass saves for the backward pass.
     pub fn saved(&self) -> usize {
-        self.batch * self.time * (C::SLOTS + C::STATES) * self.padded()
+        let steps = self.batch * self.time;
+        steps * (C::SLOTS + C::STATES - 1) * self.padded() + Panels::len(self.blocks(), steps)
     }
 
     /// Values of the state, [states, batch, hidden].

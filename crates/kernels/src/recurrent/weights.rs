@@ -27,17 +27,27 @@ impl<C: Cell> Recurrent<C> {
         });
     }
 
-    /// Packs W_hh [gates · hidden, hidden] for the way back, as the right matrix of a product with the gradients of the gates:
-    /// its rows are the units of all gates, each gate filled up to whole vectors.
-    pub(super) fn pack_transposed(&self, device: &Device, weight: &[f32], panels: &mut [f32]) {
+    /// Packs `weight` [gates · hidden, columns] for the way back, as the right matrix of a product with the gradients of the sums
+    /// in the slots from `first` on: its rows are the units of the gates in the order of their slots, each gate filled up to whole
+    /// vectors, and a panel has sixteen columns.
+    pub(super) fn pack_transposed(
+        &self,
+        device: &Device,
+        weight: &[f32],
+        columns: usize,
+        slot: fn(usize) -> usize,
+        first: usize,
+        panels: &mut [f32],
+    ) {
         let (hidden, padded) = (self.hidden, self.padded());
         device.chunks_mut(C::GATES * padded * LANES, panels, |start, panel| {
-            let lanes = units(start / (C::GATES * padded * LANES), hidden);
-            for (gate, target) in panel.chunks_exact_mut(padded * LANES).enumerate() {
-                let source = &weight[gate * hidden * hidden + lanes.start..];
+            let lanes = units(start / (C::GATES * padded * LANES), columns);
+            for gate in 0..C::GATES {
+                let source = &weight[gate * hidden * columns + lanes.start..];
+                let target = &mut panel[(slot(gate) - first) * padded * LANES..][..padded * LANES];
                 let (target, rest) = target.split_at_mut(hidden * LANES);
                 let (lanes, k, width, stride) = (lanes.len(), hidden, LANES, LANES);
-                dispatch(device.isa(), Pack { source, lane: 1, depth: hidden, lanes, k, target, width, stride });
+                dispatch(device.isa(), Pack { source, lane: 1, depth: columns, lanes, k, target, width, stride });
                 rest.fill(0.0);
             }
         });

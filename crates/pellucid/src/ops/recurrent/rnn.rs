@@ -62,6 +62,12 @@ impl RecurrentCell for Rnn {
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let mut cases = cases_of(Rnn::default(), |x, h, _| [libm::tanh(x[0] + h[0]), 0.0]);
     let relu = cases_of(Rnn { nonlinearity: Nonlinearity::Relu }, |x, h, _| [(x[0] + h[0]).max(0.0), 0.0]);
-    cases.extend(relu.into_iter().map(|case| Case { name: format!("ReLU, {}", case.name), ..case }));
+    // Of very many values some are so near to the kink that differences step over it.
+    let few = |case: &Case| case.batches.iter().copied().filter(|&rows| rows <= 5).collect::<Vec<usize>>();
+    cases.extend(relu.into_iter().map(|case| Case {
+        name: format!("ReLU, {}", case.name),
+        batches: few(&case),
+        ..case
+    }));
     cases
 }
