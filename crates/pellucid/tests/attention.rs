@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use kernels::device::Device;
 use kernels::simd::Isa;
+use pellucid::data::Task;
 use pellucid::graph::{Graph, GraphBuilder, Moment, Parameters, PlanOptions, Session, ValueId};
+use pellucid::model::{Model, Preprocessing};
 use pellucid::nn::notation::Network;
-use pellucid::nn::{Block, BuiltNetwork, Layer, NetworkOptions, Transformer, TransformerDecoder};
+use pellucid::nn::{Block, BuiltNetwork, Layer, Link, NetworkOptions, Transformer, TransformerDecoder};
+use pellucid::ops::OpTable;
 use pellucid::ops::loss::{Elementwise, Reduction, SquaredError};
 use pellucid::tensor::Shape;
 
@@ -278,6 +281,37 @@ fn lines_of_transformers_print_as_they_are_read_and_name_their_parameters_as_pyt
         "2.bias",
     ];
     assert_eq!(names, expected);
+}
+
+#[test]
+fn a_transformer_goes_through_its_model_file() {
+    let line =
+        "tokens -> 2 * transformer 16 heads 4 causal rotary context=9 -> positions sinusoidal -> flatten -> dense";
+    let options = NetworkOptions { outputs: Some(3), vocabulary: Some(11), ..Default::default() };
+    let BuiltNetwork { layers, graph } = network(line, options, &[12]);
+    let graph = Arc::new(graph);
+    let parameters = session_of(&graph).into_parameters();
+    let classes = ["a", "b", "c"].map(str::to_string).to_vec();
+    let model = Model {
+        network: layers.to_notation().map(|line| line.to_string()),
+        graph,
+        parameters,
+        task: Task::Multiclass { classes },
+        link: Link::Logits,
+        preprocessing: Preprocessing::Numbers,
+        training: serde_json::Value::Null,
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.safetensors");
+    model.save(&path).expect("saved");
+    let read = Model::open(&path, &OpTable::standard()).expect("the same model");
+    assert_eq!(read.network, model.network);
+    let predict = |model: &Model| model.predictor(device()).expect("a predictor").predict_row(&tokens(12)).to_vec();
+    assert_eq!(predict(&read), predict(&model));
+    // The line alone makes the same network, the vocabulary being in it.
+    let again = network(&model.network.expect("a line"), NetworkOptions::default(), &[12]);
+    assert_eq!(again.graph.nodes().len(), model.graph.nodes().len());
+    assert_eq!(again.graph.parameters().len(), model.graph.parameters().len());
 }
 
 #[test]
