@@ -53,6 +53,8 @@ fn cases() -> Vec<Case> {
     shapes.extend([(1, 130, 784), (32, 128, 784), (128, 784, 32), (10, 128, 40), (3, 1100, 20), (130, 530, 300)]);
     // Lanes packed by all threads: transposed, and lying beside each other.
     shapes.extend([(32, 300, 300), (520, 40, 130)]);
+    // Long ones, in passes: as they stand and with the operands swapped, with packed lanes and without.
+    shapes.extend([(72, 48, 1100), (72, 40, 1100), (40, 48, 1100)]);
     let mut cases = Vec::new();
     for (i, (m, n, k)) in shapes.into_iter().enumerate() {
         for variant in 0..4 {
