@@ -33,6 +33,12 @@ pub enum Command {
     /// Add predictions to the rows of a file
     #[command(after_help = PREDICT_EXAMPLES)]
     Predict(PredictArgs),
+    /// Forecast how a series goes on, with a model of series
+    #[command(after_help = FORECAST_EXAMPLES)]
+    Forecast(ForecastArgs),
+    /// Write on behind a beginning, with a model of text
+    #[command(after_help = GENERATE_EXAMPLES)]
+    Generate(GenerateArgs),
     /// Show the layers of a network or model: shapes, parameters, cost, memory
     #[command(after_help = SUMMARY_EXAMPLES)]
     Summary(SummaryArgs),
@@ -58,7 +64,8 @@ pub struct Look {
 /// `pellucid train`.
 #[derive(Args, Debug)]
 pub struct TrainArgs {
-    /// A data set's name, a CSV or TSV file (gzipped or not), a folder or tar archive of pictures, or a run.toml with settings
+    /// A data set's name, a CSV or TSV file or a text (gzipped or not), a folder or tar archive of pictures, or a run.toml with
+    /// settings
     #[arg(value_name = "DATA")]
     pub data: String,
     /// Settings.
@@ -80,6 +87,9 @@ DATA by name: digits, iris (in the program); mnist, fashion-mnist, cifar10 (down
 xor, moons, circles, spiral, blobs, sine (generated).
 DATA of pictures: train/CLASS/*.png and test/CLASS/*.png, or CLASS/*.png alone (also jpg, gif, bmp, webp), in a folder,
 a .tar or a .tar.gz; the names of the folders are the classes.
+A text (.txt, .text, .md, or any file with --tokens) is learnt to be written on: see `pellucid generate`.
+With --text each row of a table is a document: its target is learnt from the words of that column.
+With --horizon a table is a series: the future of its target is learnt from the past of all its columns of numbers.
 A run.toml has the same names as the flags, one `name = value` a line, and `data`; flags win.
 
 Examples:
@@ -89,6 +99,9 @@ Examples:
   pellucid train mnist --data-dir mnist/ --net \"dense 128 relu -> dense 10\" --epochs 10 --batch-size 32
   pellucid train mnist --net mnist-cnn --augment \"rotate 10, shift 2, scale 0.9..1.1\"
   pellucid train pictures/ --size 64
+  pellucid train shakespeare.txt
+  pellucid train reviews.csv --text review --target stars
+  pellucid train passengers.csv --target Passengers --horizon 12
   pellucid train pictures.tar.gz --net resnet20
   pellucid train run.toml --seed 2 --out runs/second
   pellucid train digits --out runs/d --resume";
@@ -149,6 +162,79 @@ Examples:
   pellucid predict runs/pictures-1 --data picture.png
   pellucid predict runs/pictures-1 --data new-pictures/ --out predicted.csv
   cut -d, -f1-4 flowers.csv | pellucid predict runs/iris-1 --data -";
+
+/// `pellucid forecast`.
+#[derive(Args, Debug)]
+pub struct ForecastArgs {
+    /// The model: a model.safetensors, or the folder of a run
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// A CSV or TSV file with the series so far, the last step in the last line
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Steps to forecast [default: the horizon of the model]; what lies beyond it is forecast from what was forecast
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Where the forecast goes [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// What separates the fields of the file [default: detected]
+    #[arg(long, value_name = "CHAR")]
+    pub delimiter: Option<String>,
+    /// Whether the first line holds names: yes or no [default: detected]
+    #[arg(long, value_name = "YES|NO")]
+    pub header: Option<crate::settings::YesNo>,
+    /// Threads [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Instruction set: avx512, avx2, neon or scalar [default: the fastest]
+    #[arg(long, value_name = "NAME")]
+    pub isa: Option<String>,
+}
+
+const FORECAST_EXAMPLES: &str = "\
+Writes CSV: the time of each step (or its number) and the columns that are forecast.
+
+Examples:
+  pellucid forecast runs/passengers-1 --data passengers.csv
+  pellucid forecast runs/passengers-1 --data passengers.csv --steps 24 --out next.csv";
+
+/// `pellucid generate`.
+#[derive(Args, Debug)]
+pub struct GenerateArgs {
+    /// The model: a model.safetensors, or the folder of a run
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// What the text begins with [default: a new line]
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Tokens to write
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub length: u64,
+    /// Below 1 likely tokens become likelier, above 1 less so; 0 always takes the likeliest
+    #[arg(long, value_name = "X", default_value_t = 0.8)]
+    pub temperature: f64,
+    /// Only the K likeliest tokens are drawn from [default: all]
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<usize>,
+    /// Only the fewest likeliest tokens are drawn from that together have this probability
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    pub top_p: f64,
+    /// The same seed writes the same text
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Threads [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Instruction set: avx512, avx2, neon or scalar [default: the fastest]
+    #[arg(long, value_name = "NAME")]
+    pub isa: Option<String>,
+}
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  pellucid generate runs/shakespeare-1 --prompt \"ROMEO:\" --length 1000
+  pellucid generate runs/shakespeare-1 --temperature 1 --top-k 20 --seed 3";
 
 /// How files are read and what computes; for `evaluate` and `predict`.
 #[derive(Args, Clone, Debug, Default)]

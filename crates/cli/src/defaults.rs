@@ -18,6 +18,10 @@ pub struct Facts {
     pub width: usize,
     /// Channels, height and width, if rows are pictures.
     pub picture: Option<[usize; 3]>,
+    /// Rows are documents.
+    pub documents: bool,
+    /// Columns that are predicted, if rows are windows of a series.
+    pub forecast: Option<usize>,
     /// Whether there are rows for validation.
     pub validation: bool,
 }
@@ -37,6 +41,15 @@ const GREY: &str = "conv 16 3x3 same nobias -> maxpool 2 -> batchnorm relu -> \
 
 /// The network for tables of many rows.
 const WIDE: &str = "dense 256 relu -> dropout 0.3 -> dense";
+
+/// The network for documents: Joulin and others, "Bag of tricks for efficient text classification", EACL 2017.
+const DOCUMENTS: &str = "embedding 64 -> mean-time -> dropout 0.3 -> dense";
+
+/// The network for series.
+const SERIES: &str = "from-last(flatten -> dense)";
+
+/// The network for texts.
+const TEXT: &str = "embedding 64 -> lstm 256 -> dropout 0.1 -> dense";
 
 /// A recipe for data of some size. Those for tables and tiny pictures were each the best of some candidates on other data
 /// than the program is judged by: `bench/choose.py` compares them. How the networks for larger pictures were chosen stands in
@@ -70,6 +83,15 @@ impl Recipe {
             epochs: 100,
             patience: 20,
         };
+        if facts.documents {
+            return Recipe { net: DOCUMENTS, lr: 3e-3, epochs: 30, patience: 5, ..common };
+        }
+        if facts.forecast.is_some() {
+            return Recipe { net: SERIES, lr: 3e-3, batch: 16, epochs: 300, patience: 60, ..common };
+        }
+        if facts.task == TaskKind::Tokens {
+            return Recipe { net: TEXT, lr: 2e-3, batch: 32, epochs: 10, patience: 10, ..common };
+        }
         if let Some(size) = facts.picture {
             return Recipe::of_pictures(size, facts.rows, common);
         }
@@ -143,7 +165,10 @@ pub fn fill(settings: &Settings, facts: &Facts) -> Settings {
     if facts.picture.is_some() {
         filled.augment.get_or_insert_with(|| recipe.augment.to_string());
     }
-    filled.net.get_or_insert_with(|| recipe.net.to_string());
+    filled.net.get_or_insert_with(|| match facts.forecast {
+        Some(columns) if columns > 1 => format!("{} predicted={columns}", recipe.net),
+        _ => recipe.net.to_string(),
+    });
     filled.batch_size.get_or_insert(BatchSize::Rows(recipe.batch));
     filled.epochs.get_or_insert(recipe.epochs);
     filled.seed.get_or_insert(0);
@@ -159,7 +184,15 @@ mod tests {
     use super::*;
 
     fn filled(picture: Option<[usize; 3]>, settings: &Settings) -> Settings {
-        let facts = Facts { task: TaskKind::Multiclass, rows: 45_000, width: 0, picture, validation: true };
+        let facts = Facts {
+            task: TaskKind::Multiclass,
+            rows: 45_000,
+            width: 0,
+            picture,
+            documents: false,
+            forecast: None,
+            validation: true,
+        };
         fill(settings, &facts)
     }
 

@@ -6,7 +6,7 @@ use pellucid::data::{Table, Task};
 use pellucid::graph::{Graph, Parameters};
 use pellucid::metrics::{Report as Measured, Scores};
 use pellucid::nn::{Loss, LossLayer};
-use pellucid::train::{Outputs, evaluate, readable};
+use pellucid::train::{Outputs, Windows, evaluate_windows, readable};
 
 use crate::classes::{ClassScores, Confusion};
 use crate::error::Outcome;
@@ -27,6 +27,8 @@ pub struct Judge<'a> {
     pub loss: &'a Loss,
     /// What it predicts.
     pub task: &'a Task,
+    /// How its rows are gone through.
+    pub windows: Windows,
     /// What computes.
     pub device: &'a Arc<Device>,
 }
@@ -48,8 +50,15 @@ impl Judge<'_> {
     /// # Errors
     /// Data that does not fit the network.
     pub fn judge(&self, part: &'static str, rows: &Rows) -> Outcome<Judged> {
-        let (measured, Outputs { values, .. }) =
-            evaluate(self.graph, self.parameters, self.loss, self.task, &rows.part(), self.device)?;
+        let (measured, Outputs { values, .. }) = evaluate_windows(
+            self.graph,
+            self.parameters,
+            self.loss,
+            self.task,
+            &rows.part(),
+            self.windows,
+            self.device,
+        )?;
         let mut outputs = values;
         readable(self.device, (self.task, self.loss.link()), &mut outputs);
         Ok(Judged { part, measured, readable: outputs })
@@ -89,7 +98,7 @@ impl Judged {
                     let mistake = Mistake { truth: number(truth), predicted: number(predicted), ..Mistake::default() };
                     Some(((predicted - truth).abs(), mistake))
                 }
-                Task::Multilabel { .. } => None,
+                Task::Multilabel { .. } | Task::Tokens { .. } => None,
             };
             if let Some((how_wrong, mistake)) = wrong {
                 found.push((how_wrong, at, mistake));

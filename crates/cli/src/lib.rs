@@ -9,6 +9,7 @@ pub mod defaults;
 pub mod device;
 pub mod error;
 pub mod explain;
+mod forecasts;
 pub mod judge;
 pub mod prepare;
 pub mod recipe;

@@ -1,10 +1,13 @@
 //! From the words of the user to rows for training, validation and test.
 
 mod describe;
+mod documents;
 mod images;
 mod locate;
 mod pictures;
+mod series;
 mod tables;
+mod texts;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,10 +18,13 @@ use pellucid::model::Preprocessing;
 use pellucid::train::Part;
 
 pub use describe::{class_shares, column_rows, summary_text};
+pub use documents::scored_documents;
 pub use images::{image_rows, pixel_rows};
 pub use locate::{Located, locate};
 pub use pictures::{memory_bytes, picture_input, scored_pictures, with_workers};
+pub use series::{Forecasting, all_forecasts, known_series};
 pub use tables::{read_table, scored_rows, table_options, transformed};
+pub use texts::{Divided, scored_text};
 
 use crate::error::{Failure, Outcome};
 use crate::report::ColumnRow;
@@ -102,6 +108,10 @@ pub struct Prepared {
     pub shares: Shares,
     /// Channels, height and width that files of pictures were made to have, as settings say them.
     pub pictured: Option<Shape>,
+    /// How a text was divided, as settings say it.
+    pub divided: Option<Divided>,
+    /// The series, if the rows are forecasts of one.
+    pub forecasting: Option<Forecasting>,
     /// How the parts came about, in a few words.
     pub split: String,
     /// What the user should know.
@@ -139,7 +149,20 @@ impl Prepared {
 /// Data that cannot be found, read or understood; settings that do not fit it.
 pub fn prepare(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared> {
     let begun = Instant::now();
-    let mut prepared = match locate(data)? {
+    let located = locate(data)?;
+    let is_text = match &located {
+        Located::Text(_) => true,
+        Located::File(_) => settings.tokens.is_some(),
+        Located::Source(_) | Located::Pictures(_) => false,
+    };
+    let are_documents = matches!(located, Located::File(_)) && settings.text.is_some();
+    if settings.text.is_some() && !are_documents {
+        return Err(Failure::new(format!("--text is for tables with a column of text; {data} is none")));
+    }
+    let is_text = is_text || are_documents;
+    let is_series = matches!(located, Located::File(_)) && !is_text && settings.horizon.is_some();
+    refuse_sequence_settings(data, settings, is_text, is_series)?;
+    let mut prepared = match located {
         Located::Source(source) => match images::load(source, settings, quiet)? {
             images::Loaded::Images(prepared) => *prepared,
             images::Loaded::Table(text) => {
@@ -152,6 +175,12 @@ pub fn prepare(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared
             }
         },
         Located::Pictures(path) => pictures::load(&path, settings, quiet)?,
+        Located::Text(path) => texts::load(&path, settings)?,
+        Located::File(path) if settings.text.is_some() => {
+            documents::load(&path, settings.text.as_deref().unwrap_or_default(), settings)?
+        }
+        Located::File(path) if is_text => texts::load(&path, settings)?,
+        Located::File(path) if is_series => series::load(&path, settings)?,
         Located::File(path) => {
             let table = read_table(&path, settings)?;
             let stem = locate::stem(&path);
@@ -160,6 +189,17 @@ pub fn prepare(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared
     };
     prepared.seconds = begun.elapsed().as_secs_f64();
     Ok(prepared)
+}
+
+/// Refuses settings of texts and series for what is none.
+fn refuse_sequence_settings(data: &str, settings: &Settings, is_text: bool, is_series: bool) -> Outcome<()> {
+    let text = settings.text_setting().filter(|_| !is_text).map(|flag| (flag, "texts"));
+    let series = settings.series_setting().filter(|_| !is_series).map(|flag| (flag, "series (tables with --horizon)"));
+    let window = settings.window.filter(|_| !is_text && !is_series).map(|_| ("--window", "texts and series"));
+    match text.or(series).or(window) {
+        Some((flag, what)) => Err(Failure::new(format!("{flag} is for {what}; {data} is none"))),
+        None => Ok(()),
+    }
 }
 
 /// How parts came about, in a few words.

@@ -2,14 +2,15 @@
 
 use pellucid::data::{Augmentation, Task, TaskKind};
 use pellucid::graph::Graph;
+use pellucid::model::Preprocessing;
 use pellucid::nn::notation::Network;
 use pellucid::nn::{BuiltNetwork, Init, Link, Loss, LossLayer, NetworkError, NetworkOptions};
 use pellucid::optim::{Clipping, Groups, OptimizerConfig, ScheduleConfig, fits};
-use pellucid::train::{EarlyStopping, FitOptions};
+use pellucid::train::{EarlyStopping, FitOptions, Windows};
 
 use crate::error::{Failure, Outcome};
 use crate::prepare::{Prepared, class_shares};
-use crate::settings::{PictureSize, Settings, Validation};
+use crate::settings::{PictureSize, Settings, Validation, YesNo};
 
 /// A run, ready to begin.
 #[derive(Clone, Debug)]
@@ -33,7 +34,7 @@ impl Recipe {
     /// A setting that cannot be read, or does not fit the data or another setting.
     pub fn new(settings: Settings, prepared: &Prepared) -> Outcome<Recipe> {
         let task = &prepared.task;
-        let BuiltNetwork { layers, mut graph } = network(&settings, &prepared.train.data.sample_shape, task)?;
+        let BuiltNetwork { layers, mut graph, .. } = network(&settings, prepared)?;
         let line = layers.to_notation().map(|network| network.to_string());
         let notation = line.or_else(|| settings.net.clone()).unwrap_or_default();
         for pattern in &settings.freeze {
@@ -49,7 +50,10 @@ impl Recipe {
             return Err(Failure::new("--freeze leaves nothing to train; freeze fewer parameters"));
         }
         let loss = loss(&settings, prepared, &graph)?;
-        let options = options(&settings, &prepared.task, !prepared.validation.is_empty())?;
+        let mut options = options(&settings, &prepared.task, !prepared.validation.is_empty())?;
+        if task.kind() == TaskKind::Tokens {
+            options.windows = windows(&settings, &graph);
+        }
         let sample_shape = &prepared.train.data.sample_shape;
         options.augmentation.check(sample_shape).map_err(|error| Failure::new(format!("--augment: {error}")))?;
         let mut settings = settings;
@@ -68,6 +72,19 @@ impl Recipe {
             settings.size = Some(PictureSize([height, width]));
             settings.channels = Some(channels as u8);
         }
+        if let Some(divided) = prepared.divided {
+            settings.tokens = Some(divided.tokens.to_string());
+            settings.window = Some(divided.window);
+            if task.kind() == TaskKind::Tokens {
+                settings.carry = Some(YesNo(options.windows == Windows::Carried));
+            }
+        }
+        if let Some(forecasting) = &prepared.forecasting {
+            settings.window = Some(forecasting.plan.window);
+            settings.horizon = Some(forecasting.plan.horizon);
+            settings.season = Some(forecasting.plan.season);
+            settings.time = forecasting.plan.time.as_ref().map(|(name, _)| name.clone());
+        }
         settings.test_fraction = prepared.shares.test;
         if let Some(share) = prepared.shares.validation {
             settings.validation = Some(Validation::Fraction(share));
@@ -84,15 +101,24 @@ fn without_rate(optimizer: &OptimizerConfig) -> Outcome<String> {
     Ok(optimizer.to_string())
 }
 
-/// The network of the settings for rows of `shape`.
-fn network(settings: &Settings, shape: &[usize], task: &Task) -> Outcome<BuiltNetwork> {
+/// The network of the settings for rows of the data.
+fn network(settings: &Settings, prepared: &Prepared) -> Outcome<BuiltNetwork> {
+    let (shape, task) = (&prepared.train.data.sample_shape, &prepared.task);
     let text = settings.net.as_deref().unwrap_or_default();
     let init = |text: &Option<String>| match text {
         Some(text) => text.parse::<Init>().map_err(Failure::from),
         None => Ok(Init::Default),
     };
+    let (vocabulary, padding) = match &prepared.preprocessing {
+        Preprocessing::Text { tokenizer, .. } => (Some(tokenizer.vocabulary()), None),
+        Preprocessing::Documents { plan } => (Some(plan.vocabulary()), Some(plan.padding())),
+        _ => (None, None),
+    };
     let options = NetworkOptions {
         outputs: Some(task.output_width()),
+        every_step: task.kind() == TaskKind::Tokens,
+        vocabulary,
+        padding,
         weight_init: init(&settings.init)?,
         bias_init: init(&settings.bias_init)?,
         ..NetworkOptions::default()
@@ -104,12 +130,24 @@ fn network(settings: &Settings, shape: &[usize], task: &Task) -> Outcome<BuiltNe
     })
 }
 
+/// Windows of a text go on where those before ended if the user says so; else where recurrent layers have a state to go on with,
+/// and no attention sees all of its window anew.
+fn windows(settings: &Settings, graph: &Graph) -> Windows {
+    let has = |names: &[&str]| graph.nodes().iter().any(|node| names.contains(&node.op.name()));
+    let carries = || has(&["RNN", "LSTM", "GRU"]) && !has(&["Attention"]);
+    match settings.carry {
+        Some(YesNo(true)) => Windows::Carried,
+        None if carries() => Windows::Carried,
+        _ => Windows::Shifted,
+    }
+}
+
 /// The loss of the settings; by default that of the task which goes with the end of the network.
 fn loss(settings: &Settings, prepared: &Prepared, graph: &Graph) -> Outcome<Loss> {
     let kind = prepared.task.kind();
     let default = match kind {
         TaskKind::Binary | TaskKind::Multilabel => "binary_cross_entropy",
-        TaskKind::Multiclass => "cross_entropy",
+        TaskKind::Multiclass | TaskKind::Tokens => "cross_entropy",
         TaskKind::Regression => "mse",
     };
     let output = graph.outputs()[0];
@@ -127,7 +165,7 @@ fn loss(settings: &Settings, prepared: &Prepared, graph: &Graph) -> Outcome<Loss
         text.push_str(&setting);
     };
     if let Some(share) = settings.label_smoothing {
-        if kind != TaskKind::Multiclass {
+        if !matches!(kind, TaskKind::Multiclass | TaskKind::Tokens) {
             return Err(Failure::new(format!("--label-smoothing is for several classes; the task is {}", kind.name())));
         }
         add(format!("label_smoothing={share}"));
@@ -157,6 +195,7 @@ fn check_task(loss: &Loss, kind: TaskKind) -> Outcome<()> {
             ["binary_cross_entropy", "binary_cross_entropy_probabilities"].into_iter().chain(squared).collect()
         }
         TaskKind::Multiclass => vec!["cross_entropy", "cross_entropy_probabilities"],
+        TaskKind::Tokens => vec!["cross_entropy"],
         TaskKind::Regression => squared.to_vec(),
     };
     if known.contains(&name) {
@@ -246,6 +285,7 @@ fn options(settings: &Settings, task: &Task, validation: bool) -> Outcome<FitOpt
         batch_size: settings.batch_size.unwrap_or(pellucid::train::BatchSize::Rows(32)),
         seed: settings.seed(),
         augmentation,
+        windows: Windows::Apart,
         shuffle: true,
         optimizer,
         schedule,

@@ -76,6 +76,30 @@ pub struct Settings {
     #[arg(long, help_heading = DATA)]
     #[serde(skip_serializing_if = "is_false")]
     pub skip_bad: bool,
+    /// Column of texts, if each row of a table is a document of which its target is to be said
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// What a text is divided into: characters, bytes, words, words:N (the N most frequent), bpe or bpe:N (byte pairs) [default: characters; with --text words:20000]
+    #[arg(long, value_name = "KIND", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<String>,
+    /// Makes a table a series: steps of its target to forecast from the steps before
+    #[arg(long, value_name = "N", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<usize>,
+    /// Column with the times of a series [default: the first of dates]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// Steps of a season of a series, for comparison and for the default window; 1 for none [default: from the times: 12 for months, 7 for days, …]
+    #[arg(long, value_name = "N", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub season: Option<usize>,
+    /// Tokens of a text that are learnt from at a time [default: 128] or of a document at most [default: 256], or steps of a series that a forecast sees [default: two seasons and one]
+    #[arg(long, value_name = "N", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
     /// Rows of a generated data set
     #[arg(long, value_name = "N", help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,6 +167,10 @@ pub struct Settings {
     #[arg(long, value_name = "LIST", help_heading = TRAINING)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<String>,
+    /// Whether each window of a text goes on where the one before it ended: yes or no [default: yes with recurrent layers alone]
+    #[arg(long, value_name = "YES|NO", help_heading = TRAINING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carry: Option<YesNo>,
     /// Decoupled weight decay (weights only, not biases)
     #[arg(long, value_name = "X", help_heading = TRAINING)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -466,6 +494,22 @@ impl Settings {
     pub fn picture_setting(&self) -> Option<&'static str> {
         let given =
             [("--size", self.size.is_some()), ("--channels", self.channels.is_some()), ("--skip-bad", self.skip_bad)];
+        given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    }
+
+    /// The first setting given that only texts know.
+    pub fn text_setting(&self) -> Option<&'static str> {
+        let given = [("--tokens", self.tokens.is_some()), ("--carry", self.carry.is_some())];
+        given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    }
+
+    /// The first setting given that only series know.
+    pub fn series_setting(&self) -> Option<&'static str> {
+        let given = [
+            ("--horizon", self.horizon.is_some()),
+            ("--season", self.season.is_some()),
+            ("--time", self.time.is_some()),
+        ];
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }
 

@@ -6,6 +6,7 @@
 
 pub mod data;
 pub mod explain;
+pub mod generate;
 pub mod graph;
 pub mod metrics;
 pub mod model;

@@ -16,6 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("data", &["tensor", "suggest"]),
     ("model", &["data", "nn", "graph", "ops", "tensor", "metrics"]),
     ("explain", &["graph", "ops", "tensor"]),
+    ("generate", &["graph", "tensor"]),
     ("train", &["model", "data", "metrics", "optim", "nn", "graph", "ops", "tensor"]),
 ];
 

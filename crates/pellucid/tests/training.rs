@@ -264,7 +264,7 @@ fn lbfgs_learns_from_all_rows_at_once_and_goes_on_where_it_was_stopped() {
 
     // A line through points is found in a few updates; then the run is over.
     setup.task = Task::Regression {
-        targets: vec![pellucid::data::TargetScaling { name: "y".to_string(), mean: 0.0, std: 1.0 }],
+        targets: vec![pellucid::data::TargetScaling { name: "y".to_string(), mean: 0.0, std: 1.0, log: false }],
     };
     setup.loss = Loss::mse();
     setup.network = nn::network("dense", &[2], Some(1)).expect("a network");

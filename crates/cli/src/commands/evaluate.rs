@@ -4,17 +4,19 @@ use serde_json::json;
 
 use pellucid::data::sources::Origin;
 use pellucid::model::{Model, Preprocessing};
+use pellucid::train::Windows;
 
 use crate::args::EvaluateArgs;
 use crate::device::device;
 use crate::error::{Failure, Outcome};
 use crate::judge::{Judge, results};
 use crate::prepare::{
-    Located, Prepared, Rows, image_rows, locate, pixel_rows, prepare, scored_pictures, scored_rows, table_options,
+    Located, Prepared, Rows, all_forecasts, image_rows, known_series, locate, pixel_rows, prepare, scored_documents,
+    scored_pictures, scored_rows, scored_text, table_options,
 };
 use crate::run_folder::model_path;
 use crate::say::Say;
-use crate::settings::Settings;
+use crate::settings::{Settings, YesNo};
 use crate::trained::{loss_of, open_model, settings_of};
 
 /// Measures a model.
@@ -26,8 +28,14 @@ pub fn run(arguments: &EvaluateArgs) -> Outcome<()> {
     let device = device(arguments.input.isa.as_deref(), arguments.input.threads)?;
     let mut notes = Vec::new();
     let (part, rows) = rows(arguments, &model, &mut notes)?;
-    let judge =
-        Judge { graph: &model.graph, parameters: &model.parameters, loss: &loss, task: &model.task, device: &device };
+    let judge = Judge {
+        graph: &model.graph,
+        parameters: &model.parameters,
+        loss: &loss,
+        task: &model.task,
+        windows: windows(&model),
+        device: &device,
+    };
     let judged = judge.judge("data", &rows)?;
     say.notes(&notes);
     say.head(&format!("{} rows: {part}\n\n", rows.len()))?;
@@ -45,11 +53,39 @@ pub fn run(arguments: &EvaluateArgs) -> Outcome<()> {
     }))
 }
 
+/// As the model learnt.
+fn windows(model: &Model) -> Windows {
+    match settings_of(model).and_then(|settings| settings.carry) {
+        Some(YesNo(true)) => Windows::Carried,
+        Some(YesNo(false)) => Windows::Shifted,
+        None => Windows::Apart,
+    }
+}
+
 /// The rows to measure on, and what they are.
 fn rows(arguments: &EvaluateArgs, model: &Model, notes: &mut Vec<String>) -> Outcome<(String, Rows)> {
     let input = &arguments.input;
     let word = &arguments.data;
     match (locate(word)?, &model.preprocessing) {
+        (Located::Text(path) | Located::File(path), Preprocessing::Text { tokenizer, window }) => {
+            Ok((format!("windows of {}", path.display()), scored_text(&path, tokenizer, *window)?))
+        }
+        (_, Preprocessing::Text { .. }) => Err(Failure::new(format!("the model takes a text, {word} is none"))),
+        (Located::File(path), Preprocessing::Series { plan }) => {
+            let options = table_options(input.delimiter.as_deref(), input.header, Default::default())?;
+            let series = known_series(&pellucid::data::Table::read(&path, &options)?, plan)?;
+            Ok((format!("forecasts of {}", path.display()), all_forecasts(plan, &series)?))
+        }
+        (Located::File(path), Preprocessing::Documents { plan }) => {
+            let options = table_options(input.delimiter.as_deref(), input.header, Default::default())?;
+            let table = pellucid::data::Table::read(&path, &options)?;
+            Ok((format!("texts of {}", path.display()), scored_documents(table, plan)?))
+        }
+        (_, Preprocessing::Documents { .. }) => {
+            Err(Failure::new(format!("the model takes a table with a column of text, {word} is none")))
+        }
+        (_, Preprocessing::Series { .. }) => Err(Failure::new(format!("the model takes a series, {word} is none"))),
+        (Located::Text(path), _) => Err(Failure::new(format!("the model takes no text, {} is one", path.display()))),
         (Located::Source(source), preprocessing) => {
             // The split of the run, so that the test part is the one that the model has not seen.
             let learnt = settings_of(model).filter(|learnt| learnt.data.as_deref() == Some(source.name));

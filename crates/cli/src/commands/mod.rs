@@ -2,6 +2,8 @@
 
 mod data;
 mod evaluate;
+mod forecast;
+pub mod generate;
 mod predict;
 mod summary;
 mod train;
@@ -18,6 +20,8 @@ pub fn run(command: Command) -> Outcome<()> {
         Command::Train(arguments) => train::run(*arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Forecast(arguments) => forecast::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
         Command::Data(arguments) => data::run(&arguments),
     }

@@ -24,6 +24,15 @@ use crate::trained::open_model;
 /// Predicts the rows of a file or of standard input.
 pub fn run(arguments: &PredictArgs) -> Outcome<()> {
     let model = open_model(&model_path(&arguments.model))?;
+    match model.preprocessing {
+        Preprocessing::Text { .. } => {
+            return Err(Failure::new("the model is one of text: let it write on with pellucid generate"));
+        }
+        Preprocessing::Series { .. } => {
+            return Err(Failure::new("the model is one of a series: let it forecast with pellucid forecast"));
+        }
+        _ => {}
+    }
     let device = device(arguments.input.isa.as_deref(), arguments.input.threads)?;
     let input = input(arguments, &model)?;
     let mut run = Predictions {
@@ -131,7 +140,7 @@ impl Predictions {
     }
 
     fn write_pictures(&mut self, pictures: &Unlabelled, out: &mut dyn Write) -> Result<(), Stop> {
-        let mut line = Line { text: Vec::new(), separator: b',' };
+        let mut line = Line::new(b',');
         self.notes.extend(pictures.notes().iter().cloned());
         let mut left_out = 0;
         for first in (0..pictures.len()).step_by(PICTURES) {
@@ -185,7 +194,7 @@ impl Predictions {
                 b' ' => b',',
                 other => other,
             };
-            let mut line = Line { text: Vec::new(), separator };
+            let mut line = Line::new(separator);
             if std::mem::take(&mut first) {
                 table.names().iter().for_each(|name| line.field(name));
                 new_columns(&self.model.task, table.names()).iter().for_each(|name| line.field(name));
@@ -216,6 +225,7 @@ impl Predictions {
                 }
                 Arc::new(transformed.dataset)
             }
+            Preprocessing::Documents { plan } => Arc::new(plan.dataset(table, &rows, false)?),
             _ => pixel_rows(table, &self.model, false)?.data,
         };
         Ok(self.outputs(&dataset))
@@ -248,6 +258,7 @@ fn new_columns(task: &Task, taken: &[String]) -> Vec<String> {
         }
         Task::Regression { targets } if targets.len() == 1 => vec!["prediction".to_string()],
         Task::Regression { targets } => many("prediction", targets.iter().map(|target| target.name.as_str()).collect()),
+        Task::Tokens { .. } => Vec::new(),
     };
     let free = |name: String| {
         let mut free = name.clone();
@@ -279,24 +290,30 @@ fn predictions(task: &Task, outputs: &[f32], line: &mut Line) {
             outputs.iter().for_each(|probability| line.field(&written(*probability)));
         }
         Task::Regression { .. } => outputs.iter().for_each(|value| line.field(&written(*value))),
+        Task::Tokens { .. } => unreachable!("a text is written on, not predicted"),
     }
 }
 
 /// The shortest text that gives the same number again; very small and very large ones with an exponent.
-fn written(value: f32) -> String {
+pub(super) fn written(value: f32) -> String {
     let size = value.abs();
     if size == 0.0 || (1e-4..1e9).contains(&size) { value.to_string() } else { format!("{value:e}") }
 }
 
 /// One line of the output.
-struct Line {
+pub(super) struct Line {
     text: Vec<u8>,
     separator: u8,
 }
 
 impl Line {
+    /// Nothing yet.
+    pub(super) fn new(separator: u8) -> Line {
+        Line { text: Vec::new(), separator }
+    }
+
     /// Adds a field, in quotes where it needs them.
-    fn field(&mut self, text: &str) {
+    pub(super) fn field(&mut self, text: &str) {
         if !self.text.is_empty() {
             self.text.push(self.separator);
         }
@@ -311,7 +328,8 @@ impl Line {
         }
     }
 
-    fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes the line.
+    pub(super) fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         self.text.push(b'\n');
         out.write_all(&self.text)?;
         self.text.clear();
@@ -325,7 +343,7 @@ mod tests {
 
     #[test]
     fn fields_are_quoted_where_they_need_it() {
-        let mut line = Line { text: Vec::new(), separator: b',' };
+        let mut line = Line::new(b',');
         ["", "a,b", "say \"x\"", "", "plain"].iter().for_each(|field| line.field(field));
         let mut out = Vec::new();
         line.end(&mut out).expect("writes");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use kernels::device::Device;
 use pellucid::data::TaskKind;
-use pellucid::model::Model;
+use pellucid::model::{Model, Preprocessing};
 use pellucid::nn::notation::Network;
 use pellucid::nn::{LossLayer, NetworkOptions};
 use pellucid::train::{Fit, Fitted};
@@ -20,6 +20,7 @@ use crate::args::TrainArgs;
 use crate::defaults::{self, Facts};
 use crate::device::device;
 use crate::error::{Failure, Outcome};
+use crate::forecasts::Forecasts;
 use crate::judge::{Judge, Judged, metrics_json, results};
 use crate::plot::loss_svg;
 use crate::prepare::{Prepared, prepare};
@@ -39,6 +40,8 @@ struct Run<'a> {
     recipe: &'a Recipe,
     fitted: &'a Fitted,
     judged: &'a [Judged],
+    /// Beside simpler ones, if the rows are forecasts of a series.
+    forecasts: Option<&'a Forecasts>,
     device: &'a Device,
 }
 
@@ -91,11 +94,17 @@ pub fn run(arguments: TrainArgs) -> Outcome<()> {
         parameters: &fitted.parameters,
         loss: &recipe.loss,
         task: &prepared.task,
+        windows: recipe.options.windows,
         device: &device,
     };
     let parts = prepared.parts();
     let judged = parts.iter().map(|(name, rows)| judge.judge(name, rows)).collect::<Outcome<Vec<_>>>()?;
-    let run = Run { prepared: &prepared, recipe: &recipe, fitted: &fitted, judged: &judged, device: &device };
+    let forecasts = match (&prepared.forecasting, judged.last(), parts.last()) {
+        (Some(forecasting), Some(last), Some((_, rows))) => Some(Forecasts::new(forecasting, last, rows)),
+        _ => None,
+    };
+    let (judged, forecasts) = (&judged[..], forecasts.as_ref());
+    let run = Run { prepared: &prepared, recipe: &recipe, fitted: &fitted, judged, forecasts, device: &device };
     let hash = run.model().save(&folder.model())?;
     folder.write("history.csv", &history_csv(&fitted.history))?;
     folder.write("loss.svg", &loss_svg(&fitted.history, None, run.best_epoch()))?;
@@ -103,7 +112,10 @@ pub fn run(arguments: TrainArgs) -> Outcome<()> {
 
     say.result(&format!("{}\n", loss_curve(&fitted.history, run.best_epoch(), &say.screen)))?;
     say.result(&format!("{}\n\n", words::ended(&fitted, recipe.options.epochs)))?;
-    say.result(&results(&judged, &prepared.task, &say.screen))?;
+    say.result(&results(judged, &prepared.task, &say.screen))?;
+    if let Some(forecasts) = forecasts {
+        say.result(&forecasts.table(&say.screen))?;
+    }
     let path = folder.path().display();
     say.result(&format!("\nmodel, history, settings and report are in {path}; look at {path}/report.html\n"))?;
     say.json(&run.json(&hash, &folder))
@@ -150,6 +162,8 @@ fn facts(prepared: &Prepared) -> Facts {
         rows: prepared.train.len(),
         width: prepared.width(),
         picture: prepared.image_size(),
+        documents: matches!(prepared.preprocessing, Preprocessing::Documents { .. }),
+        forecast: prepared.forecasting.as_ref().map(|forecasting| forecasting.plan.targets),
         validation: !prepared.validation.is_empty(),
     }
 }
@@ -198,7 +212,7 @@ impl Run<'_> {
 
     /// The object of `--json`.
     fn json(&self, hash: &str, folder: &RunFolder) -> Value {
-        let Run { prepared, recipe, fitted, judged, device } = self;
+        let Run { prepared, recipe, fitted, judged, forecasts, device } = self;
         let rows = prepared.parts().into_iter().map(|(name, rows)| (name.to_string(), json!(rows.len())));
         json!({
             "task": prepared.task.name(),
@@ -215,6 +229,7 @@ impl Run<'_> {
             "load_seconds": prepared.seconds,
             "rows": Value::Object(rows.collect()),
             "metrics": metrics_json(judged),
+            "forecasts": forecasts.map(|forecasts| forecasts.json()),
             "weights_sha256": hash,
             "model": folder.model(),
         })

@@ -36,8 +36,10 @@ pub fn run_curves(history: &History, metric: Option<&str>, best_epoch: Option<us
 
 /// Name and curves of the loss, and of the main metric if there is one.
 fn panels(history: &History, metric: Option<&str>) -> Vec<(String, Vec<Series>)> {
-    let metric = metric.or_else(|| main_metric(history)).map(|name| (name.to_string(), both_parts(history, name)));
-    let loss = ("loss".to_string(), both_parts(history, "loss"));
+    let epoch = |record: &EpochRecord| record.epoch as f64;
+    let metric =
+        metric.or_else(|| main_metric(history)).map(|name| (name.to_string(), both_parts(history, name, &epoch)));
+    let loss = ("loss".to_string(), both_parts(history, "loss", &epoch));
     [loss].into_iter().chain(metric.filter(|(_, series)| !series.is_empty())).collect()
 }
 
@@ -59,11 +61,34 @@ pub fn learning_rate(history: &History) -> Option<String> {
     Some(svg.fragment())
 }
 
-/// Training and validation curve of one score; a part that never has it is left out.
-fn both_parts(history: &History, name: &str) -> Vec<Series> {
+/// Runs of so many seconds are drawn over minutes.
+const LONG: f64 = 180.0;
+
+/// The loss over the time that the run took, in seconds or minutes; `None` before there are two epochs.
+pub fn loss_over_time(history: &History) -> Option<String> {
+    let (x_label, unit) = if history.epochs.last()?.seconds < LONG { ("seconds", 1.0) } else { ("minutes", 60.0) };
+    let time = |record: &EpochRecord| record.seconds / unit;
+    let (first, last) = (history.epochs.first().map(time)?, history.epochs.last().map(time)?);
+    let series = both_parts(history, "loss", &time);
+    let mut svg = Svg::new(HALF, HEIGHT, "loss over time");
+    let y = Axis::fit(series.iter().flat_map(|one| &one.points).map(|point| point.1), 5);
+    let y_label = if y.log { "loss (log scale)" } else { "loss" };
+    let x = Axis::linear(0.0, last, 10);
+    let (corner, size) = ((0.0, 0.0), (HALF, HEIGHT));
+    let panel = Panel { title: "loss over time", x_label, y_label, x, y, corner, size };
+    panel.frame(&mut svg);
+    series.iter().for_each(|one| panel.curve(&mut svg, one));
+    if series.len() > 1 {
+        panel.legend(&mut svg, &series);
+    }
+    (last > first).then(|| svg.fragment())
+}
+
+/// Training and validation curve of one score over what `x` gives; a part that never has it is left out.
+fn both_parts(history: &History, name: &str, x: &dyn Fn(&EpochRecord) -> f64) -> Vec<Series> {
     let curve = |label: &str, class: &str, value: &dyn Fn(&EpochRecord) -> Option<f64>| {
         let points: Vec<_> =
-            history.epochs.iter().map(|record| (record.epoch as f64, value(record).unwrap_or(f64::NAN))).collect();
+            history.epochs.iter().map(|record| (x(record), value(record).unwrap_or(f64::NAN))).collect();
         let seen = history.epochs.iter().any(|record| value(record).is_some());
         seen.then(|| Series { name: label.to_string(), class: class.to_string(), points, dots: true })
     };

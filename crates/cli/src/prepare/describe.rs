@@ -57,7 +57,7 @@ pub fn class_shares(task: &Task, rows: &Rows) -> Vec<(String, usize)> {
             Task::Multilabel { .. } => {
                 counts.iter_mut().zip(targets).for_each(|(count, target)| *count += usize::from(*target == 1.0));
             }
-            Task::Regression { .. } => {}
+            Task::Regression { .. } | Task::Tokens { .. } => {}
         }
     }
     names.iter().cloned().zip(counts).collect()

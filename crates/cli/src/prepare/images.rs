@@ -113,6 +113,14 @@ fn refuse_here(settings: &Settings, source: &Source) -> Outcome<()> {
     refuse_foreign(settings, source.name)
 }
 
+/// Refuses augmentation where there are no pictures.
+pub(super) fn refuse_augmentation(settings: &Settings) -> Outcome<()> {
+    match settings.augment.as_deref().filter(|augment| *augment != "none") {
+        Some(_) => Err(Failure::new("--augment is for pictures; drop it")),
+        None => Ok(()),
+    }
+}
+
 /// Refuses settings that only tables know.
 pub(super) fn refuse_foreign(settings: &Settings, name: &str) -> Outcome<()> {
     let given = [
@@ -125,7 +133,7 @@ pub(super) fn refuse_foreign(settings: &Settings, name: &str) -> Outcome<()> {
         ("--missing", !settings.missing.is_empty()),
     ];
     match given.into_iter().find(|(_, given)| *given) {
-        Some((flag, _)) => Err(Failure::new(format!("{flag} is for tables; {name} is a set of images"))),
+        Some((flag, _)) => Err(Failure::new(format!("{flag} is for tables; {name} is none"))),
         None => Ok(()),
     }
 }
@@ -170,6 +178,8 @@ fn prepare(
         targets: Vec::new(),
         shares,
         pictured: None,
+        divided: None,
+        forecasting: None,
         split: how,
         notes,
         columns: Vec::new(),

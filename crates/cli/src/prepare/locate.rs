@@ -14,6 +14,8 @@ use crate::error::{Failure, Outcome};
 pub enum Located {
     /// A data set known by name.
     Source(&'static Source),
+    /// A text that exists.
+    Text(PathBuf),
     /// A file that exists: a table.
     File(PathBuf),
     /// A folder, an archive or a picture that exists.
@@ -32,10 +34,20 @@ pub fn locate(word: &str) -> Outcome<Located> {
     if path.is_dir() || (path.exists() && (is_archive(path) || is_picture(word))) {
         return Ok(Located::Pictures(path.to_path_buf()));
     }
+    if path.exists() && is_text(path) {
+        return Ok(Located::Text(path.to_path_buf()));
+    }
     if path.exists() {
         return Ok(Located::File(path.to_path_buf()));
     }
     Err(unknown(word))
+}
+
+/// True for the names of plain texts, gzipped or not.
+fn is_text(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    [".txt", ".text", ".md"].iter().any(|ending| name.ends_with(ending))
 }
 
 fn unknown(word: &str) -> Failure {

@@ -108,6 +108,8 @@ pub(super) fn prepare(pictures: Pictures, name: &str, description: String, setti
         targets: Vec::new(),
         shares,
         pictured,
+        divided: None,
+        forecasting: None,
         split: how,
         notes,
         columns: Vec::new(),

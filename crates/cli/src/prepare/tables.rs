@@ -48,7 +48,7 @@ pub fn read_table(path: &Path, settings: &Settings) -> Outcome<Table> {
 }
 
 /// The task of that name.
-fn task_kind(name: &str) -> Outcome<TaskKind> {
+pub(super) fn task_kind(name: &str) -> Outcome<TaskKind> {
     TaskKind::from_name(name).ok_or_else(|| {
         let names: Vec<&str> = TaskKind::ALL.iter().map(|kind| kind.name()).collect();
         let near = nearest(name, names.iter().copied()).map_or(String::new(), |near| format!("; did you mean {near}?"));
@@ -137,6 +137,8 @@ pub(super) fn prepare(table: Table, name: &str, description: String, settings: &
         targets,
         shares,
         pictured: None,
+        divided: None,
+        forecasting: None,
         split,
         notes,
         columns,

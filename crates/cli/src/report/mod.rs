@@ -15,6 +15,7 @@ pub use picture::{Picture, Pictures};
 pub use samples::augmented;
 
 use crate::classes::{ClassScores, Confusion};
+use crate::forecasts::Forecasts;
 use crate::format::{count, number, numbers, percent, rows, short};
 use crate::markup::escape;
 use crate::network_table::bytes;
@@ -69,8 +70,34 @@ pub struct Report {
     pub columns: Vec<ColumnRow>,
     /// Rows that the model got wrong, the surest first.
     pub mistakes: Vec<Mistake>,
+    /// Forecasts of a series, beside simpler ones.
+    pub forecasts: Option<Forecasts>,
+    /// A text that the model has written.
+    pub written: Option<String>,
     /// The configuration that repeats the run, as TOML.
     pub config: String,
+}
+
+/// A table of scores: a line for each metric, a column for each named set of them.
+fn scores_of(columns: &[(String, Scores)]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in columns.iter().flat_map(|(_, scores)| scores.iter()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let parts = columns.iter().map(|(part, _)| Cell::Number(part.clone()));
+    let heads: Vec<Cell> = [Cell::Text("metric".to_string())].into_iter().chain(parts).collect();
+    let line = |name: &&str| {
+        let values: Vec<Option<f64>> = columns.iter().map(|(_, scores)| scores.get(name)).collect();
+        let mut texts = numbers(&values.iter().flatten().copied().collect::<Vec<_>>()).into_iter();
+        let cells = values.iter().map(|value| match value {
+            Some(_) => Cell::Number(texts.next().unwrap_or_default()),
+            None => Cell::Number("–".to_string()),
+        });
+        [Cell::Text(name.to_string())].into_iter().chain(cells).collect()
+    };
+    table(&heads, &names.iter().map(line).collect::<Vec<_>>(), &[])
 }
 
 /// A line of the network table.
@@ -156,6 +183,8 @@ impl Report {
         self.head(&mut page);
         self.metrics_section(&mut page);
         self.curves_section(&mut page);
+        self.forecasts_section(&mut page);
+        self.written_section(&mut page);
         self.augmentation_section(&mut page);
         self.classes_section(&mut page);
         self.trust_section(&mut page);
@@ -226,28 +255,11 @@ impl Report {
     }
 
     fn metrics_section(&self, page: &mut Page) {
-        let mut names: Vec<&str> = Vec::new();
-        for (name, _) in self.metrics.iter().flat_map(|(_, scores)| scores.iter()) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        if names.is_empty() {
+        if self.metrics.iter().all(|(_, scores)| scores.is_empty()) {
             return;
         }
         page.section("metrics", "Metrics");
-        let parts = self.metrics.iter().map(|(part, _)| Cell::Number(part.clone()));
-        let heads: Vec<Cell> = [Cell::Text("metric".to_string())].into_iter().chain(parts).collect();
-        let line = |name: &&str| {
-            let values: Vec<Option<f64>> = self.metrics.iter().map(|(_, scores)| scores.get(name)).collect();
-            let mut texts = numbers(&values.iter().flatten().copied().collect::<Vec<_>>()).into_iter();
-            let cells = values.iter().map(|value| match value {
-                Some(_) => Cell::Number(texts.next().unwrap_or_default()),
-                None => Cell::Number("–".to_string()),
-            });
-            [Cell::Text(name.to_string())].into_iter().chain(cells).collect()
-        };
-        page.cards(&[table(&heads, &names.iter().map(line).collect::<Vec<_>>(), &[])]);
+        page.cards(&[scores_of(&self.metrics)]);
     }
 
     fn curves_section(&self, page: &mut Page) {
@@ -256,12 +268,32 @@ impl Report {
         }
         page.section("training", "Training");
         let mut plots = plot::run_curves(&self.history, self.main_metric(), self.best_epoch);
+        plots.extend(plot::loss_over_time(&self.history));
         // A rate that never changes is a fact, not a curve.
         let rates = || self.history.epochs.iter().map(|record| record.learning_rate);
         if rates().any(|rate| Some(rate) != rates().next()) {
             plots.extend(plot::learning_rate(&self.history));
         }
         page.cards(&plots);
+    }
+
+    fn forecasts_section(&self, page: &mut Page) {
+        let Some(forecasts) = &self.forecasts else { return };
+        page.section("forecasts", "Forecasts");
+        let part = self.part_words();
+        page.paragraph(&format!(
+            "Steps {part}as they were forecast, each forecast from where the one before ended. A mase below 1 is better than \
+             what repeats the last season was over the steps to learn from."
+        ));
+        page.cards(&forecasts.plots.iter().map(plot::forecast_plot).collect::<Vec<_>>());
+        page.cards(&[scores_of(&forecasts.scores)]);
+    }
+
+    fn written_section(&self, page: &mut Page) {
+        let Some(text) = &self.written else { return };
+        page.section("written", "What it writes");
+        page.paragraph("Without a beginning, at temperature 0.8; `pellucid generate` writes more.");
+        page.raw(&format!("<pre class=\"text\">{}</pre>", escape(text)));
     }
 
     fn augmentation_section(&self, page: &mut Page) {
@@ -538,6 +570,12 @@ mod tests {
             residuals: Some(Residuals { target_name: text(), predicted: vec![1.0, 2.0], target: vec![1.5, 2.0] }),
             residual_histogram: None,
             augmentation: Some((text(), picture.clone())),
+            forecasts: Some(Forecasts {
+                part: "test",
+                scores: vec![(text(), Scores::new())],
+                plots: vec![plot::ForecastPlot { name: text(), ..Default::default() }],
+            }),
+            written: Some(text()),
             network: text(),
             layers: vec![LayerRow {
                 layer: text(),
@@ -600,7 +638,11 @@ mod tests {
                 }
             }
             let count = |tag: &str| document.descendants().filter(|node| node.tag_name().name() == tag).count();
-            assert_eq!(count("svg"), 8, "loss, metric, rate, confusion, calibration, ROC, two of residuals");
+            assert_eq!(
+                count("svg"),
+                9,
+                "loss, metric, rate, a forecast, confusion, calibration, ROC, two of residuals"
+            );
             assert_eq!(
                 count("img"),
                 6,

@@ -5,6 +5,7 @@ mod mistakes;
 mod pictures;
 mod repeat;
 mod run;
+mod sequences;
 mod tables;
 
 use std::fs;

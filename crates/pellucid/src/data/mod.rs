@@ -7,6 +7,7 @@ pub mod generate;
 pub mod idx;
 pub mod images;
 pub mod mnist;
+pub mod series;
 pub mod sources;
 
 mod dataset;
@@ -15,6 +16,7 @@ mod read;
 mod split;
 pub mod table;
 mod task;
+pub mod text;
 
 pub use augment::{AugmentError, Augmentation};
 pub use dataset::{Dataset, DatasetError, Features};

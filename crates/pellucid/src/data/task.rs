@@ -14,19 +14,23 @@ pub enum TaskKind {
     Multilabel,
     /// One or several numbers.
     Regression,
+    /// The next token of a text, at every step.
+    Tokens,
 }
 
 impl TaskKind {
     /// All kinds, in the order in which they are shown.
-    pub const ALL: [TaskKind; 4] = [TaskKind::Binary, TaskKind::Multiclass, TaskKind::Multilabel, TaskKind::Regression];
+    pub const ALL: [TaskKind; 5] =
+        [TaskKind::Binary, TaskKind::Multiclass, TaskKind::Multilabel, TaskKind::Regression, TaskKind::Tokens];
 
-    /// `binary`, `multiclass`, `multilabel` or `regression`.
+    /// `binary`, `multiclass`, `multilabel`, `regression` or `tokens`.
     pub fn name(self) -> &'static str {
         match self {
             TaskKind::Binary => "binary",
             TaskKind::Multiclass => "multiclass",
             TaskKind::Multilabel => "multilabel",
             TaskKind::Regression => "regression",
+            TaskKind::Tokens => "tokens",
         }
     }
 
@@ -45,17 +49,22 @@ pub struct TargetScaling {
     pub mean: f64,
     /// Standard deviation (1/n) over the training rows, in the target's units; 1 for a constant target. Positive.
     pub std: f64,
+    /// Mean and deviation are those of the logarithms, and the network learns these standardised; false by default.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub log: bool,
 }
 
 impl TargetScaling {
     /// What the network learns for `value`.
     pub fn standardise(&self, value: f64) -> f32 {
+        let value = if self.log { libm::log(value) } else { value };
         ((value - self.mean) / self.std) as f32
     }
 
     /// The value in the target's own units for an output of the network.
     pub fn to_units(&self, output: f32) -> f64 {
-        f64::from(output) * self.std + self.mean
+        let value = f64::from(output) * self.std + self.mean;
+        if self.log { libm::exp(value) } else { value }
     }
 }
 
@@ -83,6 +92,12 @@ pub enum Task {
         /// Name and scaling of each target, in the order of the outputs.
         targets: Vec<TargetScaling>,
     },
+    /// The next token of a text, at every step of a sequence. The network has one logit for each token at each step; targets
+    /// are the numbers of the tokens, one for each step.
+    Tokens {
+        /// How many characters each token of the vocabulary stands for, in the order of the outputs.
+        characters: Vec<u32>,
+    },
 }
 
 impl Task {
@@ -93,39 +108,42 @@ impl Task {
             Task::Multiclass { .. } => TaskKind::Multiclass,
             Task::Multilabel { .. } => TaskKind::Multilabel,
             Task::Regression { .. } => TaskKind::Regression,
+            Task::Tokens { .. } => TaskKind::Tokens,
         }
     }
 
-    /// `binary`, `multiclass`, `multilabel` or `regression`.
+    /// `binary`, `multiclass`, `multilabel`, `regression` or `tokens`.
     pub fn name(&self) -> &'static str {
         self.kind().name()
     }
 
-    /// How many outputs the network needs: 1 for two classes, else the number of classes, labels or targets.
+    /// How many outputs the network needs: 1 for two classes, else the number of classes, labels or targets; of tokens, at each
+    /// step.
     pub fn output_width(&self) -> usize {
         match self {
             Task::Binary { .. } => 1,
             Task::Multiclass { classes } => classes.len(),
             Task::Multilabel { labels } => labels.len(),
             Task::Regression { targets } => targets.len(),
+            Task::Tokens { characters } => characters.len(),
         }
     }
 
-    /// How many target values a row has: 1 for classes, else the number of labels or targets.
+    /// How many target values a row has: 1 for classes, else the number of labels or targets; of tokens, at each step.
     pub fn target_width(&self) -> usize {
         match self {
-            Task::Binary { .. } | Task::Multiclass { .. } => 1,
+            Task::Binary { .. } | Task::Multiclass { .. } | Task::Tokens { .. } => 1,
             Task::Multilabel { .. } | Task::Regression { .. } => self.output_width(),
         }
     }
 
-    /// Names of the classes or labels; empty for regression.
+    /// Names of the classes or labels; empty for regression and tokens.
     pub fn class_names(&self) -> &[String] {
         match self {
             Task::Binary { classes } => classes,
             Task::Multiclass { classes } => classes,
             Task::Multilabel { labels } => labels,
-            Task::Regression { .. } => &[],
+            Task::Regression { .. } | Task::Tokens { .. } => &[],
         }
     }
 
@@ -147,7 +165,7 @@ impl Task {
                 }
                 Some(best)
             }
-            Task::Multilabel { .. } | Task::Regression { .. } => None,
+            Task::Multilabel { .. } | Task::Regression { .. } | Task::Tokens { .. } => None,
         }
     }
 
@@ -173,12 +191,13 @@ mod tests {
 
     #[test]
     fn widths_follow_from_the_kind() {
-        let scaling = |name: &str| TargetScaling { name: name.into(), mean: 0.0, std: 1.0 };
+        let scaling = |name: &str| TargetScaling { name: name.into(), mean: 0.0, std: 1.0, log: false };
         let cases = [
             (Task::Binary { classes: ["no".into(), "yes".into()] }, "binary", 1, 1, 2),
             (Task::Multiclass { classes: names(&["a", "b", "c"]) }, "multiclass", 3, 1, 3),
             (Task::Multilabel { labels: names(&["x", "y"]) }, "multilabel", 2, 2, 2),
             (Task::Regression { targets: vec![scaling("u"), scaling("v")] }, "regression", 2, 2, 0),
+            (Task::Tokens { characters: vec![1, 1, 3] }, "tokens", 3, 1, 0),
         ];
         for (task, name, outputs, targets, classes) in cases {
             assert_eq!(task.name(), name);
@@ -205,9 +224,11 @@ mod tests {
 
     #[test]
     fn standardised_targets_come_back_in_their_units() {
-        let price = TargetScaling { name: "price".into(), mean: 100.0, std: 4.0 };
+        let price = TargetScaling { name: "price".into(), mean: 100.0, std: 4.0, log: false };
         assert_eq!((price.standardise(106.0), price.to_units(1.5)), (1.5, 106.0));
-        let age = TargetScaling { name: "age".into(), mean: -1.0, std: 2.0 };
+        let growth = TargetScaling { name: "growth".into(), mean: 2.0, std: 0.5, log: true };
+        assert!((growth.to_units(growth.standardise(20.0)) - 20.0).abs() < 1e-5);
+        let age = TargetScaling { name: "age".into(), mean: -1.0, std: 2.0, log: false };
         let task = Task::Regression { targets: vec![price, age] };
         assert_eq!(task.to_units(&[1.0, 0.0, -1.0, 3.0]), [104.0, -1.0, 96.0, 5.0]);
     }

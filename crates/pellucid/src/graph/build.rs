@@ -13,6 +13,8 @@ use crate::tensor::{Dim, InvalidShape, Shape};
 pub struct GraphBuilder {
     graph: Graph,
     scope: Vec<String>,
+    /// Lengths of the sequences, if rows differ in them.
+    lengths: Option<ValueId>,
 }
 
 /// The input that says how many steps of each sequence are real: [batch], whole numbers from 1.
@@ -120,7 +122,7 @@ impl std::error::Error for BuildError {
 
 impl From<Graph> for GraphBuilder {
     fn from(graph: Graph) -> GraphBuilder {
-        GraphBuilder { graph, scope: Vec::new() }
+        GraphBuilder { graph, scope: Vec::new(), lengths: None }
     }
 }
 
@@ -142,7 +144,12 @@ impl GraphBuilder {
 
     /// How many steps of each sequence of the batch are real, the others being padding, if rows differ in that: [batch].
     pub fn lengths(&self) -> Option<ValueId> {
-        self.graph.input(LENGTHS)
+        self.lengths.or_else(|| self.graph.input(LENGTHS))
+    }
+
+    /// Says what [`GraphBuilder::lengths`] gives from now on, where that is no input: [batch], computed from the data.
+    pub fn set_lengths(&mut self, lengths: ValueId) {
+        self.lengths = Some(lengths);
     }
 
     /// Data from outside.

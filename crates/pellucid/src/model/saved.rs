@@ -11,6 +11,8 @@ use super::document::{ModelDocument, ModelFile, save_model};
 use super::error::ContainerError;
 use super::graph_document::{GraphDocument, GraphDocumentError};
 use super::predictor::Predictor;
+use crate::data::series::SeriesPlan;
+use crate::data::text::{DocumentPlan, Tokenizer};
 use crate::data::{Pipeline, Task};
 use crate::graph::{Graph, Parameters, PlanError};
 use crate::nn::Link;
@@ -40,6 +42,23 @@ pub enum Preprocessing {
         /// Offset, `[channels]`.
         #[serde(deserialize_with = "one_or_many")]
         shift: Vec<f32>,
+    },
+    /// Windows of a text.
+    Text {
+        /// What its tokens are.
+        tokenizer: Tokenizer,
+        /// Tokens of a window.
+        window: usize,
+    },
+    /// Documents of a table.
+    Documents {
+        /// What was learnt about them.
+        plan: DocumentPlan,
+    },
+    /// Windows of a series.
+    Series {
+        /// What was learnt about it.
+        plan: SeriesPlan,
     },
 }
 
@@ -197,7 +216,10 @@ impl Model {
             }
         }
         let output = graph.shape(graph.outputs()[0]);
-        let found = output.sample().map_or(0, |sample| sample.iter().product());
+        let found = match &task {
+            Task::Tokens { .. } => output.last().unwrap_or(0),
+            _ => output.sample().map_or(0, |sample| sample.iter().product()),
+        };
         if found != task.output_width() {
             return Err(ModelError::Outputs { path: path.to_string(), expected: task.output_width(), found });
         }

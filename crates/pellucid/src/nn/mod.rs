@@ -15,8 +15,9 @@ pub use init::{Fans, Init, InitError};
 pub use layer::Layer;
 pub use layers::{
     ActivationWord, AdaptivePool, AveragePool, BatchNorm, Block, Concat, Conv, ConvTranspose, Dense, Depthwise,
-    Embedding, GlobalPool, GroupNorm, LayerNorm, MaxPool, MultiHeadAttention, Pad, Padding, PoolKind, Positions, Prelu,
-    Recurrent, RecurrentKind, Repeat, Residual, RmsNorm, Slide, Tokens, Transformer, TransformerDecoder, Upsample,
+    Embedding, FromLast, GlobalPool, GroupNorm, LayerNorm, MaxPool, MultiHeadAttention, Pad, Padding, PoolKind,
+    Positions, Prelu, Recurrent, RecurrentKind, Repeat, Residual, RmsNorm, Slide, Tokens, Transformer,
+    TransformerDecoder, Upsample,
 };
 pub use loss::{Link, Loss, LossError, LossLayer, OutputMismatch};
 pub use network::{BuiltNetwork, NetworkError, NetworkOptions, build};

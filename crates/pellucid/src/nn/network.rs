@@ -7,7 +7,7 @@ use super::ready::expand;
 use super::table::{LayerTable, lower};
 use super::{INPUT, Init, Layer, Sequential};
 use crate::graph::{BuildError, BuildProblem, Graph, GraphBuilder, LENGTHS};
-use crate::ops::Flatten;
+use crate::ops::{Flatten, SequenceLengths};
 use crate::tensor::{Dim, InvalidShape, Shape};
 
 /// How a line becomes a graph.
@@ -22,6 +22,8 @@ pub struct NetworkOptions {
     pub every_step: bool,
     /// Number of different tokens, where the data are tokens; unknown by default, then `embedding` needs it written out.
     pub vocabulary: Option<usize>,
+    /// The token that fills up the ends of shorter rows, if there is one: the lengths of rows are then found from the tokens.
+    pub padding: Option<u32>,
     /// How weights start where the line does not say.
     pub weight_init: Init,
     /// How biases start where the line does not say.
@@ -104,7 +106,7 @@ impl NetworkOptions {
         };
         let layers = lower(notation, self)?;
         let flatten = input.rank() > 2 && begins_with_dense(notation);
-        let graph = graph(&layers, input, self.lengths, flatten).map_err(|error| located(notation, error))?;
+        let graph = graph(&layers, input, self, flatten).map_err(|error| located(notation, error))?;
         if let Some(outputs) = self.outputs {
             self.check_output(notation, &graph, outputs)?;
         }
@@ -148,10 +150,14 @@ impl NetworkOptions {
     }
 }
 
-fn graph(layers: &Sequential, input: Shape, lengths: bool, flatten: bool) -> Result<Graph, BuildError> {
+fn graph(layers: &Sequential, input: Shape, options: &NetworkOptions, flatten: bool) -> Result<Graph, BuildError> {
     let mut builder = GraphBuilder::new();
     let mut x = builder.input(INPUT, input)?;
-    if lengths {
+    if let Some(padding) = options.padding {
+        let lengths = builder.scoped("lengths", |builder| builder.add(SequenceLengths { padding }, &[x]))?;
+        builder.set_lengths(lengths);
+    }
+    if options.lengths {
         builder.input(LENGTHS, Shape::batched(&[]))?;
     }
     if flatten {
@@ -164,7 +170,9 @@ fn graph(layers: &Sequential, input: Shape, lengths: bool, flatten: bool) -> Res
 fn begins_with_dense(notation: &Network) -> bool {
     let layers = notation.layers();
     let first = layers.iter().find(|item| item.word() != "dropout");
-    first.is_some_and(|item| item.word() == "dense" || item.branches().first().is_some_and(begins_with_dense))
+    first.is_some_and(|item| {
+        item.word() == "dense" || item.word() != "from-last" && item.branches().first().is_some_and(begins_with_dense)
+    })
 }
 
 /// The error of a layer at its place in the line.

@@ -84,7 +84,7 @@ impl Summary {
         // By label: an exchange leaves a layer its nodes, though not their order.
         let mut kept: HashMap<&str, u64> = HashMap::new();
         for cost in trained.costs() {
-            *kept.entry(&exchanged.nodes()[cost.node].label).or_default() += cost.kept;
+            *kept.entry(layer(&exchanged, &exchanged.nodes()[cost.node].label)).or_default() += cost.kept;
         }
         let mut rows = rows(graph, options.batch, &flops);
         rows.iter_mut().for_each(|row| row.kept_bytes = kept.remove(row.label.as_str()).unwrap_or(0));
@@ -105,6 +105,18 @@ impl Summary {
     }
 }
 
+/// The layer that a label belongs to: the innermost that says what it is, as the parts of a transformer block do not; else itself.
+fn layer<'a>(graph: &Graph, label: &'a str) -> &'a str {
+    let mut layer = label;
+    while graph.description(layer).is_none() {
+        match layer.rsplit_once('.') {
+            Some((around, _)) => layer = around,
+            None => return label,
+        }
+    }
+    layer
+}
+
 fn rows(graph: &Graph, batch: usize, flops: &[u64]) -> Vec<SummaryRow> {
     let mut counted = vec![false; graph.parameters().len()];
     let mut rows: Vec<SummaryRow> = Vec::new();
@@ -120,8 +132,9 @@ fn rows(graph: &Graph, batch: usize, flops: &[u64]) -> Vec<SummaryRow> {
         }
         let output = graph.shape(node.output).clone();
         let output_bytes = (size_of::<f32>() * elements(&output, batch)) as u64;
-        let described = graph.description(&node.label);
-        match rows.last_mut().filter(|row| row.label == node.label) {
+        let label = layer(graph, &node.label);
+        let described = graph.description(label);
+        match rows.last_mut().filter(|row| row.label == label) {
             Some(row) => {
                 if described.is_none() {
                     row.description.push_str(" + ");
@@ -132,7 +145,7 @@ fn rows(graph: &Graph, batch: usize, flops: &[u64]) -> Vec<SummaryRow> {
                 (row.output, row.output_bytes) = (output, output_bytes);
             }
             None => rows.push(SummaryRow {
-                label: node.label.clone(),
+                label: label.to_string(),
                 description: described.unwrap_or(node.op.name()).to_string(),
                 output,
                 parameters: own,

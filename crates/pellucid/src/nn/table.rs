@@ -77,6 +77,7 @@ impl LayerTable {
             .with("dropout", layers::dropout)
             .with("embedding", layers::embedding)
             .with("flatten", layers::flatten)
+            .with("from-last", layers::from_last)
             .with("global-avgpool", layers::global_average)
             .with("global-maxpool", layers::global_max)
             .with("groupnorm", layers::group_norm)
@@ -199,6 +200,15 @@ impl<'a> Lowering<'a> {
     /// The first word or argument that has no meaning.
     pub fn network(&self, network: &'a Network) -> Result<Sequential, NotationError> {
         Lowering { last: false, ..*self }.sequence(network)
+    }
+
+    /// The layers of a network in parentheses that ends where the layer around it ends: its last layer may leave its size to
+    /// the data if that layer is the last.
+    ///
+    /// # Errors
+    /// As [`Lowering::network`].
+    pub fn last_network(&self, network: &'a Network) -> Result<Sequential, NotationError> {
+        self.sequence(network)
     }
 
     /// The size of the network's output, for the last layer.

@@ -51,17 +51,13 @@ impl Op for Multiply {
             if is_row {
                 let products = &mut pass.scratch[..dz.len()];
                 binary::zip(run.device, Mul, dz, x, products);
-                broadcast::sum_to(run.device, products, dy);
+                broadcast::sum_to(run.device, pass.inputs, products, dy);
             } else {
                 binary::zip(run.device, Mul, dz, x, dy);
             }
         }
-        let Some(dx) = dx else { return };
-        match (pass.dy.is_empty(), is_row) {
-            (false, false) => binary::zip(run.device, Mul, pass.dy, y, dx),
-            (false, true) => binary::zip_row(run.device, Mul, pass.dy, y, dx),
-            (true, false) => binary::zip_in_place(run.device, Mul, dx, y),
-            (true, true) => binary::zip_row_in_place(run.device, Mul, dx, y),
+        if let Some(dx) = dx {
+            broadcast::apply(run.device, Mul, pass.inputs, pass.dy, dx);
         }
     }
 }

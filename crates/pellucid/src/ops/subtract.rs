@@ -38,7 +38,7 @@ impl Op for Subtract {
     fn backward(&self, run: &Run, pass: Backward) {
         let [dx, dy] = &mut pass.dx[..] else { return };
         if let Some(dy) = dy {
-            broadcast::sum_to(run.device, broadcast::output_gradient(pass.dy, dx), dy);
+            broadcast::sum_to(run.device, pass.inputs, broadcast::output_gradient(pass.dy, dx), dy);
             binary::scale(run.device, -1.0, dy);
         }
         if let Some(dx) = dx.as_mut().filter(|_| !pass.dy.is_empty()) {

@@ -113,6 +113,7 @@ const STANDARD: &[OpEntry] = &[
     OpEntry::of::<Recurrent<Rnn>>("RNN", recurrent::rnn_cases),
     OpEntry::of::<RotaryEmbedding>("RotaryEmbedding", rotary_embedding::cases),
     OpEntry::of::<Selu>("Selu", selu::cases),
+    OpEntry::of::<SequenceLengths>("SequenceLengths", sequence_lengths::cases),
     OpEntry::of::<Sigmoid>("Sigmoid", sigmoid::cases),
     OpEntry::of::<SinusoidalPositions>("SinusoidalPositions", sinusoidal_positions::cases),
     OpEntry::of::<Slice>("Slice", slice::cases),

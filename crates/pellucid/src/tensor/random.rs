@@ -18,6 +18,10 @@ pub enum Purpose {
     /// Augmentation of pictures: one number for each thing that is drawn; the step is the epoch, or that of the training
     /// where the rows of a batch are mixed.
     Augment(usize),
+    /// Where in a text the windows of an epoch, which is the step, begin.
+    Shift,
+    /// Which token follows when a text is written; the step is its position.
+    Sample,
 }
 
 impl Purpose {
@@ -32,6 +36,8 @@ impl Purpose {
             Purpose::Split => (4, 0),
             Purpose::Generate => (5, 0),
             Purpose::Augment(index) => (6, index),
+            Purpose::Shift => (7, 0),
+            Purpose::Sample => (8, 0),
         };
         assert!(position < POSITIONS, "positions below 2^28");
         Stream::new(seed, (kind * POSITIONS + position) as u32)

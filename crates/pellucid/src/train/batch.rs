@@ -26,6 +26,28 @@ pub(super) fn fill(
     Ok(())
 }
 
+/// The same with windows of one sequence ([`super::Windows`]) that begin `shift` time steps later than their rows say; the last
+/// row of the data has nothing behind it and must not be asked for then. Panics unless the values are in memory.
+pub(super) fn fill_windows(
+    session: &mut Session,
+    plan: PlanId,
+    problem: &Problem,
+    data: &Dataset,
+    rows: &[u32],
+    shift: usize,
+) {
+    let device = session.device().clone();
+    let Features::F32(values) = &data.features else { panic!("windows of values in memory") };
+    let steps = data.sample_shape[0];
+    for (values, width, input) in
+        [(values, data.width(), problem.input), (&data.targets, data.target_width, problem.target)]
+    {
+        let behind = &values[shift * (width / steps)..];
+        let whole = &behind[..behind.len() / width * width];
+        gather(&device, width, whole, rows, session.input_mut(plan, input));
+    }
+}
+
 /// Fills the targets of `plan` with those of `rows`; weights where the problem has them.
 pub(super) fn fill_answers(session: &mut Session, plan: PlanId, problem: &Problem, data: &Dataset, rows: &[u32]) {
     let device = session.device().clone();

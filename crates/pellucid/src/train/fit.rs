@@ -9,21 +9,23 @@ use std::time::{Duration, Instant};
 use kernels::device::Device;
 
 use super::augmented::Augmented;
-use super::batch::fill;
+use super::batch::{fill, fill_windows};
 use super::evaluate::{Evaluator, Outputs};
-use super::order::Order;
-use super::score::epoch_scores;
+use super::order::{Order, in_lanes};
+use super::score::{Judge, epoch_scores};
 use super::state::{Identity, Running, State};
 use super::updater::Updater;
 use super::{
     Control, EarlyStopping, EndReason, EpochRecord, Event, FitOptions, History, Part, Problem, TrainError, Watcher,
+    Windows,
 };
-use crate::data::Task;
-use crate::graph::{Graph, Parameters, PlanId, PlanOptions, Session, exchange_max};
-use crate::metrics::Scores;
+use crate::data::{Features, Task};
+use crate::graph::{Graph, Moment, Parameters, PlanId, PlanOptions, Session, exchange_max};
+use crate::metrics::{Detail, Scores};
 use crate::model::{Checkpoint, CheckpointStore, NamedTensor};
 use crate::nn::LossLayer;
 use crate::optim::{LbfgsOutcome, Schedule};
+use crate::tensor::Purpose;
 
 /// A run: what is trained, on what, and how.
 pub struct Fit<'a> {
@@ -131,8 +133,7 @@ struct Loop<'a> {
 impl<'a> Loop<'a> {
     fn new(mut fit: Fit<'a>) -> Result<Loop<'a>, TrainError> {
         let options = fit.options;
-        let rows = fit.train.rows.len();
-        if rows == 0 {
+        if fit.train.rows.is_empty() {
             return Err(TrainError::NoRows);
         }
         if options.restore_best && fit.validation.as_ref().is_none_or(|part| part.rows.is_empty()) {
@@ -152,7 +153,10 @@ impl<'a> Loop<'a> {
             Some(parameters) => parameters,
             None => Parameters::initialise(&problem.graph, &device, options.seed),
         };
+        let ordered = in_order(&fit.train, options)?;
+        let rows = ordered.len();
         let batch = options.batch_size.rows(rows);
+        let carries = options.windows == Windows::Carried;
         let augmented = Augmented::new(options, fit.train.data, &problem, &device, batch)?;
         let steps_per_epoch = rows.div_ceil(batch) as u64;
         let updater = Updater::new(options, &problem.graph, parameters.segments(), batch == rows)?;
@@ -162,20 +166,21 @@ impl<'a> Loop<'a> {
         let mut session = Session::new(problem.graph.clone(), device, parameters, options.seed);
         let mut plan = |batch: usize| {
             let outputs = [problem.prediction, problem.loss];
-            let options = PlanOptions { batch, outputs: &outputs, loss: Some(problem.loss), ..Default::default() };
+            let loss = Some(problem.loss);
+            let options = PlanOptions { batch, outputs: &outputs, loss, carries, ..Default::default() };
             (batch > 0).then(|| session.plan(&options)).transpose()
         };
         let plans = [plan(batch)?, plan(rows % batch)?];
         let validation = match fit.validation.as_ref().filter(|part| !part.rows.is_empty()) {
             Some(part) => {
                 part.check(&problem)?;
-                Some((Evaluator::new(&mut session, &problem, part.rows.len())?, Outputs::default()))
+                Some((Evaluator::new(&mut session, &problem, part, options.windows)?, Outputs::default()))
             }
             None => None,
         };
-        let shuffle = options.shuffle && batch < rows;
-        let order = Order::new(&fit.train.rows, shuffle, options.seed);
-        let rows_stay = !shuffle && batch == rows && validation.is_none();
+        let shuffle = options.shuffle && batch < rows && !carries;
+        let order = Order::new(&ordered, shuffle, options.seed);
+        let rows_stay = !shuffle && batch == rows && validation.is_none() && options.windows.are_apart();
         let identity = Identity::of(&problem.graph, &fit.train, options);
         let state = State { identity, ..State::default() };
         let stopping = options.early_stopping.clone().unwrap_or_default();
@@ -208,7 +213,7 @@ impl<'a> Loop<'a> {
     fn run(mut self, watcher: &mut dyn Watcher) -> Result<Fitted, TrainError> {
         let begun = Instant::now();
         let before = self.state.seconds;
-        let rows = self.fit.train.rows.len();
+        let rows = self.order.current().len();
         watcher.on(Event::Begin {
             epochs: self.fit.options.epochs,
             finished_epochs: self.state.epochs,
@@ -265,7 +270,7 @@ impl<'a> Loop<'a> {
     fn epoch(&mut self, watcher: &mut dyn Watcher) -> Result<Control, TrainError> {
         let device = self.fit.device.clone();
         let epoch = self.state.epochs as u64;
-        let rows = self.fit.train.rows.len();
+        let rows = self.order.current().len();
         self.order.of_epoch(&device, epoch);
         let every = self.fit.options.checkpoint_every.filter(|every| *every > 0);
         while self.state.batches * self.batch < rows {
@@ -291,6 +296,9 @@ impl<'a> Loop<'a> {
         if let Some(augmented) = &mut self.augmented {
             let epoch = self.state.epochs as u64;
             augmented.fill(&mut self.session, plan, &self.problem, self.fit.train.data, rows, epoch, step)?;
+        } else if !self.fit.options.windows.are_apart() {
+            let shift = self.shift();
+            fill_windows(&mut self.session, plan, &self.problem, self.fit.train.data, rows, shift);
         } else if !self.filled {
             fill(&mut self.session, plan, &self.problem, self.fit.train.data, rows)?;
             self.filled = self.rows_stay;
@@ -298,7 +306,8 @@ impl<'a> Loop<'a> {
         if matches!(self.updater, Updater::Whole { .. }) {
             return self.whole_step(plan);
         }
-        self.session.forward(plan, step);
+        let moment = Moment { step, past: self.past() };
+        self.session.forward(plan, moment);
         let loss = self.session.value(plan, self.problem.loss)[0];
         if !loss.is_finite() {
             return Err(self.not_finite_loss(plan, loss));
@@ -308,7 +317,7 @@ impl<'a> Loop<'a> {
         // Of a mixture, the row that most of it is from.
         let judged = self.augmented.as_ref().map_or(rows, |augmented| augmented.main_rows(rows));
         self.state.running.add(classes, &self.fit.train, judged, outputs, f64::from(loss));
-        self.session.backward(plan, step);
+        self.session.backward(plan, moment);
         let rate = self.schedule.rate(step);
         let (parameters, gradients) = self.session.parameters_and_gradients();
         if let Some(clipping) = &self.fit.options.clipping {
@@ -322,6 +331,20 @@ impl<'a> Loop<'a> {
         self.state.step += 1;
         self.saved = false;
         Ok(f64::from(loss))
+    }
+
+    /// By how many time steps the windows of this epoch begin later than the first one did.
+    fn shift(&self) -> usize {
+        let stream = Purpose::Shift.stream(self.fit.options.seed).at(self.state.epochs as u64);
+        stream.below(0, self.fit.train.data.sample_shape[0] as u32) as usize
+    }
+
+    /// Time steps of the batches before this one, if its rows go on where theirs ended.
+    fn past(&self) -> usize {
+        match self.fit.options.windows {
+            Windows::Carried => self.state.batches * self.fit.train.data.sample_shape[0],
+            Windows::Apart | Windows::Shifted => 0,
+        }
     }
 
     /// One update of L-BFGS on the rows that are filled in; the loss after it.
@@ -406,14 +429,9 @@ impl<'a> Loop<'a> {
         let (Some((evaluator, outputs)), Some(part)) = (&mut self.validation, &self.fit.validation) else {
             return Ok(None);
         };
-        evaluator.run(&mut self.session, &self.problem, part, outputs)?;
-        Ok(Some(epoch_scores(
-            &self.fit.device,
-            (self.fit.task, self.fit.loss.link()),
-            part,
-            outputs,
-            &self.stopping.monitor,
-        )?))
+        let judge = Judge { task: self.fit.task, link: self.fit.loss.link(), part, detail: Detail::Running };
+        let monitor = &self.stopping.monitor;
+        epoch_scores(judge, evaluator, &mut self.session, &self.problem, outputs, monitor).map(Some)
     }
 
     fn checkpoint(&mut self, watcher: &mut dyn Watcher) -> Result<(), TrainError> {
@@ -431,6 +449,10 @@ impl<'a> Loop<'a> {
         }
         if let Some(best) = &self.best {
             tensors.push(NamedTensor { name: BEST, shape: &whole, data: best.values() });
+        }
+        let carried = [self.session.carried().len()];
+        if self.state.batches > 0 && carried[0] > 0 {
+            tensors.push(NamedTensor { name: CARRIED, shape: &carried, data: self.session.carried() });
         }
         store.save(self.state.step, &tensors, &self.state)?;
         (self.saved, self.saved_at) = (true, Instant::now());
@@ -458,6 +480,9 @@ impl<'a> Loop<'a> {
             take(BEST, best.values_mut())?;
             self.best = Some(best);
         }
+        if checkpoint.tensors.contains_key(CARRIED) {
+            take(CARRIED, self.session.carried_mut())?;
+        }
         self.updater.restore(&state.optimizer, |name, slab| take(&format!("{MOMENTS}{name}"), slab))?;
         self.schedule.restore(&state.schedule)?;
         self.state = state;
@@ -467,7 +492,8 @@ impl<'a> Loop<'a> {
     /// Finds the first pass whose output is not finite, by running the same step again.
     fn not_finite_loss(&mut self, plan: PlanId, value: f32) -> TrainError {
         let mut first = None;
-        self.session.forward_observed(plan, self.state.step, |event| {
+        let moment = Moment { step: self.state.step, past: self.past() };
+        self.session.forward_observed(plan, moment, |event| {
             if let crate::graph::Event::Forward { node, output } = event
                 && first.is_none()
                 && !output.iter().all(|x| x.is_finite())
@@ -499,4 +525,30 @@ impl<'a> Loop<'a> {
 
 const PARAMETERS: &str = "parameters";
 const BEST: &str = "best";
+const CARRIED: &str = "carried";
 const MOMENTS: &str = "optimizer.";
+
+/// The rows of an epoch before they are shuffled: of windows of a sequence all but the last, behind which a shifted one would
+/// end, and in lanes where each goes on where another ended.
+fn in_order(train: &Part, options: &FitOptions) -> Result<Vec<u32>, TrainError> {
+    if options.windows.are_apart() {
+        return Ok(train.rows.to_vec());
+    }
+    let refuse = |message: &str| Err(TrainError::Settings(format!("windows of one sequence {message}")));
+    let data = train.data;
+    let steps = data.sample_shape.first().copied().unwrap_or(0);
+    if !matches!(data.features, Features::F32(_)) || steps == 0 || !data.target_width.is_multiple_of(steps) {
+        return refuse("need values in memory, and targets for every step");
+    }
+    if data.weights.is_some() || !options.augmentation.is_none() {
+        return refuse("take neither row weights nor augmentation");
+    }
+    let rows = &train.rows[..train.rows.len() - 1];
+    if rows.is_empty() {
+        return refuse("must be two at least; choose shorter ones");
+    }
+    Ok(match options.windows {
+        Windows::Carried => in_lanes(rows, options.batch_size.rows(rows.len())),
+        Windows::Apart | Windows::Shifted => rows.to_vec(),
+    })
+}

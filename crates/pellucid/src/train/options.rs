@@ -70,6 +70,27 @@ impl<'de> Deserialize<'de> for BatchSize {
     }
 }
 
+/// How the rows are gone through where they are consecutive windows of one long sequence, their targets too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Windows {
+    /// As any rows: each for itself.
+    #[default]
+    Apart,
+    /// Each for itself, and in each epoch they begin elsewhere, by less than a window: no token is always the first.
+    Shifted,
+    /// The same, and each row of a batch goes on where the row of the batch before ended: ops keep their state (truncated
+    /// backpropagation through time). In their own order, then; windows that fill no batch are left out.
+    Carried,
+}
+
+impl Windows {
+    /// As any rows.
+    pub fn are_apart(&self) -> bool {
+        *self == Windows::Apart
+    }
+}
+
 /// Ends a run that gets no better.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
@@ -116,6 +137,9 @@ pub struct FitOptions {
     /// What is done to the training rows, if they are pictures.
     #[serde(default, skip_serializing_if = "Augmentation::is_none")]
     pub augmentation: Augmentation,
+    /// What the rows have to do with each other, if they are windows of one sequence.
+    #[serde(default, skip_serializing_if = "Windows::are_apart")]
+    pub windows: Windows,
     /// Rows in a new order every epoch; in their own order if not. A full batch is never reordered.
     pub shuffle: bool,
     /// The optimiser.
@@ -143,6 +167,7 @@ impl Default for FitOptions {
             batch_size: BatchSize::Rows(32),
             seed: 0,
             augmentation: Augmentation::default(),
+            windows: Windows::Apart,
             shuffle: true,
             optimizer: OptimizerConfig::Adam(Default::default()),
             schedule: ScheduleConfig::default(),

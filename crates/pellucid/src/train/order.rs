@@ -37,6 +37,13 @@ impl Order {
     }
 }
 
+/// Consecutive windows of a sequence, arranged for batches in which each row goes on where the same row of the batch before
+/// ended: the windows are cut into `lanes` equally long parts, one for each row. Windows that are left over are left out.
+pub(super) fn in_lanes(rows: &[u32], lanes: usize) -> Vec<u32> {
+    let steps = rows.len() / lanes.max(1);
+    (0..steps).flat_map(|step| (0..lanes).map(move |lane| rows[lane * steps + step])).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use kernels::simd::Isa;
@@ -59,5 +66,13 @@ mod tests {
         // What came before does not matter.
         assert_eq!(Order::new(&rows, true, 5).of_epoch(&device, 0), first);
         assert_eq!(Order::new(&rows, false, 5).of_epoch(&device, 3), rows);
+    }
+
+    #[test]
+    fn in_lanes_each_row_of_a_batch_goes_on_where_the_one_before_ended() {
+        let rows: Vec<u32> = (10..21).collect();
+        assert_eq!(in_lanes(&rows, 3), [10, 13, 16, 11, 14, 17, 12, 15, 18]);
+        assert_eq!(in_lanes(&rows, 1), rows);
+        assert!(in_lanes(&rows, 12).is_empty());
     }
 }

@@ -1,10 +1,13 @@
 //! The page about a finished run.
 
 use pellucid::data::Task;
+use pellucid::generate::Sampler;
+use pellucid::model::Model;
 
 use super::Run;
 use super::watch::metric_shown;
 use super::words::{task_words, training_words};
+use crate::commands::generate::Writer;
 use crate::explain::{class_maps, first_filters};
 use crate::format::{count, seconds};
 use crate::judge::Judge;
@@ -16,11 +19,15 @@ use crate::report::{Report, augmented};
 const MISTAKES: usize = 24;
 /// Rows with maps of what speaks for their class: as many wrong ones, and as many right ones.
 const CLASS_MAPS: usize = 6;
+/// Tokens of the text that the report shows.
+const WRITTEN_TOKENS: u64 = 800;
+/// How freely they are drawn.
+const WRITTEN_TEMPERATURE: f64 = 0.8;
 
 impl Run<'_> {
     /// Everything about the run; `config` is the text that repeats it.
     pub(super) fn report(&self, judge: &Judge, hash: &str, config: String) -> Report {
-        let Run { prepared, recipe, fitted, judged, device } = self;
+        let Run { prepared, recipe, fitted, judged, forecasts, device } = self;
         let augmentation = augmented(&recipe.options, &prepared.train.part(), device);
         let mut report = Report {
             title: format!("{}: {}", prepared.name, title_words(prepared)),
@@ -37,6 +44,8 @@ impl Run<'_> {
             data_facts: data_facts(prepared),
             columns: prepared.columns.clone(),
             config,
+            forecasts: forecasts.cloned(),
+            written: written(&self.model(), judge),
             ..Report::default()
         };
         if let (Some(last), Some((_, rows))) = (judged.last(), prepared.parts().last()) {
@@ -64,6 +73,19 @@ impl Run<'_> {
     }
 }
 
+/// What a model of text writes, if its network can.
+fn written(model: &Model, judge: &Judge) -> Option<String> {
+    let mut writer = Writer::new(model, judge.device.clone(), None).ok()?;
+    let mut bytes = Vec::new();
+    let sampler = Sampler { temperature: WRITTEN_TEMPERATURE, ..Sampler::default() };
+    let take = |piece: &[u8]| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    };
+    writer.write(&sampler, WRITTEN_TOKENS, take).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 fn data_facts(prepared: &Prepared) -> Vec<(String, String)> {
     let mut facts = vec![("data".to_string(), prepared.description.clone())];
     let parts = prepared.parts();
@@ -77,6 +99,9 @@ fn data_facts(prepared: &Prepared) -> Vec<(String, String)> {
 }
 
 fn title_words(prepared: &Prepared) -> String {
+    if let Some(forecasting) = &prepared.forecasting {
+        return forecasting.words();
+    }
     match &prepared.task {
         Task::Binary { classes } => classes.join(" or "),
         Task::Multiclass { classes } => format!("{} classes", classes.len()),
@@ -84,5 +109,6 @@ fn title_words(prepared: &Prepared) -> String {
         Task::Regression { targets } => {
             targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>().join(", ")
         }
+        Task::Tokens { .. } => "writing on".to_string(),
     }
 }

@@ -78,6 +78,7 @@ pub(super) fn metric_shown(kind: TaskKind, recipe: &Recipe) -> String {
         TaskKind::Binary | TaskKind::Multiclass => "accuracy",
         TaskKind::Multilabel => "f1_micro",
         TaskKind::Regression => "rmse",
+        TaskKind::Tokens => "perplexity",
     };
     watched.filter(|name| name != "loss").unwrap_or_else(|| usual.to_string())
 }

@@ -2,7 +2,7 @@
 
 use pellucid::data::Task;
 use pellucid::model::{Loaded, Origin};
-use pellucid::train::{EndReason, Fitted};
+use pellucid::train::{EndReason, Fitted, Windows};
 
 use crate::error::Outcome;
 use crate::format::{count, seconds};
@@ -50,6 +50,9 @@ pub(super) fn task_words(prepared: &Prepared) -> String {
     let shown = shares.iter().take(SHOWN).map(|(name, rows)| format!("{name} ({})", count(*rows as u64)));
     let more = (shares.len() > SHOWN).then(|| "…".to_string());
     let named = shown.chain(more).collect::<Vec<_>>().join(", ");
+    if let Some(forecasting) = &prepared.forecasting {
+        return format!("a forecast: {}", forecasting.words());
+    }
     match &prepared.task {
         Task::Binary { .. } => format!("two classes: {named}"),
         Task::Multiclass { classes } => format!("{} classes: {named}", classes.len()),
@@ -58,6 +61,7 @@ pub(super) fn task_words(prepared: &Prepared) -> String {
             let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
             format!("regression of {}", names.join(", "))
         }
+        Task::Tokens { characters } => format!("the next of {} tokens", count(characters.len() as u64)),
     }
 }
 
@@ -70,12 +74,17 @@ pub(super) fn training_words(recipe: &Recipe) -> String {
         Some(stopping) => format!(", ending after {} without a better {}", stopping.patience, stopping.monitor),
         None => String::new(),
     };
+    let windows = match options.windows {
+        Windows::Apart => "",
+        Windows::Shifted => "; windows begin elsewhere in each epoch",
+        Windows::Carried => "; each window goes on where the one before ended",
+    };
     let augmented = match options.augmentation.is_none() {
         true => String::new(),
         false => format!("; augmented: {}", options.augmentation),
     };
     format!(
-        "{}, {optimizer}, lr {rate}, {}; batches of {}, {} epochs{stopping}{augmented}; seed {}",
+        "{}, {optimizer}, lr {rate}, {}; batches of {}, {} epochs{stopping}{augmented}{windows}; seed {}",
         recipe.loss, options.schedule, options.batch_size, options.epochs, options.seed
     )
 }

@@ -15,7 +15,7 @@ mod column;
 mod encode;
 mod error;
 mod pieces;
-mod target;
+pub(in crate::data) mod target;
 
 use serde::{Deserialize, Serialize};
 
@@ -146,7 +146,7 @@ pub fn strata(table: &Table, options: &FitOptions, rows: &[u32]) -> Result<Optio
             let classes = target::encode(&task, table, &targets, rows)?;
             Ok(Some(classes.into_iter().map(|class| class as u32).collect()))
         }
-        TaskKind::Multilabel | TaskKind::Regression => Ok(None),
+        TaskKind::Multilabel | TaskKind::Regression | TaskKind::Tokens => Ok(None),
     }
 }
 

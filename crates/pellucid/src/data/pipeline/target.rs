@@ -13,7 +13,7 @@ const MOST_CLASSES: usize = 20;
 const ROWS_PER_CLASS: usize = 5;
 
 /// Learns the task from the training rows; `kind` where it is set.
-pub(super) fn learn(
+pub(in crate::data) fn learn(
     table: &Table,
     columns: &[usize],
     kind: Option<TaskKind>,
@@ -50,10 +50,11 @@ pub(super) fn learn(
                 }
                 let (mean, std) = mean_and_std(sorted.iter().copied());
                 let std = if std > 0.0 && std.is_finite() { std } else { 1.0 };
-                targets.push(TargetScaling { name: name(i), mean, std });
+                targets.push(TargetScaling { name: name(i), mean, std, log: false });
             }
             Ok(Task::Regression { targets })
         }
+        TaskKind::Tokens => Err(wrong(0, "a text, not a table, is")),
         TaskKind::Multilabel => match profiles.iter().position(|profile| !zero_or_one(profile)) {
             Some(i) => Err(wrong(i, "0 and 1 (or yes and no) are")),
             None => Ok(Task::Multilabel { labels: (0..columns.len()).map(name).collect() }),
@@ -146,7 +147,12 @@ fn plain(number: f64) -> String {
 }
 
 /// The targets of `rows`, `[rows, target_width]`.
-pub(super) fn encode(task: &Task, table: &Table, columns: &[usize], rows: &[u32]) -> Result<Vec<f32>, PipelineError> {
+pub(in crate::data) fn encode(
+    task: &Task,
+    table: &Table,
+    columns: &[usize],
+    rows: &[u32],
+) -> Result<Vec<f32>, PipelineError> {
     let mut targets = Vec::with_capacity(rows.len() * columns.len());
     let known: HashMap<&str, usize> =
         task.class_names().iter().enumerate().map(|(class, name)| (name.as_str(), class)).collect();
@@ -168,6 +174,7 @@ pub(super) fn encode(task: &Task, table: &Table, columns: &[usize], rows: &[u32]
                     (Some(class as f32), "a class")
                 }
                 Task::Multilabel { .. } => (label(text, comma), "0 or 1"),
+                Task::Tokens { .. } => (None, "no table"),
                 Task::Regression { targets } => {
                     (parse_number(text, comma).map(|number| targets[i].standardise(number)), "a number")
                 }

@@ -1,0 +1,200 @@
+//! Windows of a series: how values become inputs of a network, and its outputs a forecast.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Series, SeriesError, TimeStep};
+use crate::data::{Dataset, Features, TargetScaling, Task};
+
+/// How the values of a column become inputs: standardised, or the logarithms are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColumnScale {
+    /// Name of the column.
+    pub name: String,
+    /// Of the logarithms: where all values to be learnt from are above 0, what grows grows by shares.
+    pub log: bool,
+    /// Mean of the values (or logarithms) to be learnt from.
+    pub mean: f64,
+    /// Their standard deviation (1/n); 1 for a column that never changes.
+    pub std: f64,
+}
+
+impl ColumnScale {
+    fn learn(name: &str, values: &[f64]) -> ColumnScale {
+        let log = values.iter().all(|value| *value > 0.0);
+        let seen: Vec<f64> = values.iter().map(|value| if log { libm::log(*value) } else { *value }).collect();
+        let count = seen.len().max(1) as f64;
+        let mean = seen.iter().sum::<f64>() / count;
+        let std = (seen.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count).sqrt();
+        let std = if std > 1e-12 * mean.abs().max(1e-300) { std } else { 1.0 };
+        ColumnScale { name: name.to_string(), log, mean, std }
+    }
+
+    fn standardise(&self, value: f64) -> f32 {
+        let value = if self.log { libm::log(value) } else { value };
+        ((value - self.mean) / self.std) as f32
+    }
+
+    fn scaling(&self, name: String) -> TargetScaling {
+        TargetScaling { name, mean: self.mean, std: self.std, log: self.log }
+    }
+}
+
+/// What is learnt about a series besides the network, and how its windows are cut.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeriesPlan {
+    /// The columns, those that are predicted first.
+    pub columns: Vec<ColumnScale>,
+    /// How many of them are predicted.
+    pub targets: usize,
+    /// Name of the column of times, if there is one, and its step.
+    pub time: Option<(String, TimeStep)>,
+    /// Steps that the network sees.
+    pub window: usize,
+    /// Steps that it predicts.
+    pub horizon: usize,
+    /// Steps of a season, for the forecast that repeats the last one; 1 for none.
+    pub season: usize,
+    /// Mean distance of each predicted column from its value a season before, over the steps to be learnt from: what the
+    /// error is compared with in MASE (Hyndman and Koehler, 2006).
+    pub naive_errors: Vec<f64>,
+}
+
+impl SeriesPlan {
+    /// Learns from the first `steps` of a series.
+    ///
+    /// # Errors
+    /// Too few steps for a single window and what follows it.
+    pub fn learn(
+        series: &Series,
+        steps: usize,
+        (window, horizon): (usize, usize),
+        season: usize,
+    ) -> Result<SeriesPlan, SeriesError> {
+        if steps < window + horizon {
+            let (source_name, needed) = (series.source.clone(), window + horizon);
+            return Err(SeriesError::TooShort { source_name, steps, what: " to learn from", window, horizon, needed });
+        }
+        let columns: Vec<ColumnScale> = series
+            .names
+            .iter()
+            .zip(&series.values)
+            .map(|(name, values)| ColumnScale::learn(name, &values[..steps]))
+            .collect();
+        let naive = |values: &Vec<f64>| {
+            let pairs = values[season.min(steps)..steps].iter().zip(values);
+            let count = pairs.len().max(1) as f64;
+            pairs.map(|(value, before)| (value - before).abs()).sum::<f64>() / count
+        };
+        let naive_errors = series.values[..series.targets].iter().map(naive).collect();
+        let time = series.time.as_ref().map(|time| (time.name.clone(), time.step));
+        Ok(SeriesPlan { columns, targets: series.targets, time, window, horizon, season, naive_errors })
+    }
+
+    /// What is predicted: step by step, of each step all predicted columns.
+    pub fn task(&self) -> Task {
+        let step = |step: usize| {
+            let name = move |column: &ColumnScale| column.scaling(format!("{} +{}", column.name, step + 1));
+            self.columns[..self.targets].iter().map(name)
+        };
+        Task::Regression { targets: (0..self.horizon).flat_map(step).collect() }
+    }
+
+    /// Standardised values of all columns, step by step: [steps, columns].
+    ///
+    /// # Errors
+    /// A value without a logarithm where the others had one.
+    pub fn inputs(&self, series: &Series) -> Result<Vec<f32>, SeriesError> {
+        let mut inputs = Vec::with_capacity(series.steps() * self.columns.len());
+        for step in 0..series.steps() {
+            for (scale, values) in self.columns.iter().zip(&series.values) {
+                let value = values[step];
+                if scale.log && value <= 0.0 {
+                    let (source_name, line) = (series.source.clone(), series.lines[step]);
+                    return Err(SeriesError::NotPositive { source_name, line, column: scale.name.clone(), value });
+                }
+                inputs.push(scale.standardise(value));
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// A row for each forecast: that from step t (the first that is predicted) for every t in `from`, whose windows lie before.
+    ///
+    /// # Errors
+    /// As [`SeriesPlan::inputs`].
+    pub fn dataset(&self, series: &Series, from: Range<usize>) -> Result<Dataset, SeriesError> {
+        let inputs = self.inputs(series)?;
+        let columns = self.columns.len();
+        let (mut features, mut targets) = (Vec::new(), Vec::new());
+        for t in from {
+            features.extend_from_slice(&inputs[(t - self.window) * columns..t * columns]);
+            for step in t..t + self.horizon {
+                targets.extend_from_slice(&inputs[step * columns..][..self.targets]);
+            }
+        }
+        let shape = vec![self.window, columns];
+        Ok(Dataset::new(shape, Features::F32(features), targets, self.horizon * self.targets, None)
+            .expect("lengths agree"))
+    }
+
+    /// The forecast from step t that repeats what was there `season` steps before (or as many as there were), in units:
+    /// [horizon · targets].
+    pub fn naive(&self, series: &Series, t: usize, season: usize) -> Vec<f64> {
+        let season = season.clamp(1, t.max(1));
+        let before = |step: usize| t + step % season - season;
+        (0..self.horizon)
+            .flat_map(|step| series.values[..self.targets].iter().map(move |values| values[before(step)]))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::series::SeriesOptions;
+    use crate::data::{Table, TableOptions};
+
+    fn series(text: &str) -> Series {
+        let table = Table::from_reader("s.csv", text.as_bytes(), &TableOptions::default()).expect("a table");
+        Series::read(&table, &SeriesOptions::default()).expect("a series")
+    }
+
+    #[test]
+    fn windows_end_where_their_forecasts_begin() {
+        let series = series("x,y\n-1,1\n1,2\n-1,4\n1,8\n-1,16\n1,32\n");
+        let plan = SeriesPlan::learn(&series, 4, (2, 1), 2).expect("enough");
+        assert_eq!((plan.columns[0].name.as_str(), plan.columns[0].log), ("y", true));
+        assert!(!plan.columns[1].log && plan.columns[1].mean == 0.0 && plan.columns[1].std == 1.0);
+        // |4 - 1| and |8 - 2|.
+        assert_eq!(plan.naive_errors, [4.5]);
+        let data = plan.dataset(&series, 2..5).expect("positive");
+        let inputs = plan.inputs(&series).expect("positive");
+        assert_eq!((data.sample_shape.as_slice(), data.rows()), (&[2, 2][..], 3));
+        let Features::F32(features) = &data.features else { panic!("values") };
+        assert_eq!(features[4..8], inputs[2..6]);
+        assert_eq!(data.targets, [inputs[4], inputs[6], inputs[8]]);
+        let Task::Regression { targets } = plan.task() else { panic!("a regression") };
+        assert_eq!(targets[0].name, "y +1");
+        assert!((targets[0].to_units(data.targets[2]) - 16.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn naive_forecasts_repeat_the_last_season() {
+        let series = series("y\n1\n2\n3\n4\n5\n6\n7\n");
+        let plan = SeriesPlan::learn(&series, 7, (3, 4), 3).expect("enough");
+        assert_eq!(plan.naive(&series, 5, 1), [5.0; 4]);
+        assert_eq!(plan.naive(&series, 5, 3), [3.0, 4.0, 5.0, 3.0]);
+        let error = SeriesPlan::learn(&series, 6, (3, 4), 1).expect_err("too few").to_string();
+        assert!(error.contains("has 6 steps to learn from; a window of 3 and a horizon of 4 need 7"), "{error}");
+    }
+
+    #[test]
+    fn a_value_without_a_logarithm_is_named() {
+        let series = series("y\n1\n2\n0\n");
+        let plan = SeriesPlan::learn(&series, 2, (1, 1), 1).expect("enough");
+        let error = plan.inputs(&series).expect_err("no logarithm").to_string();
+        assert!(error.contains("line 4: y is 0; the model takes its logarithm"), "{error}");
+    }
+}

@@ -1,0 +1,182 @@
+//! Documents with an answer each: rows of a table that have a column of text.
+//!
+//! A document becomes its tokens, as many as the longest document to be learnt from has, up to a limit; a longer one is cut at
+//! its end, a shorter one filled with padding. A document without any token is read as one of padding.
+
+use serde::{Deserialize, Serialize};
+
+use super::{TextError, TokenKind, Tokenizer};
+use crate::data::pipeline::{PipelineError, find_column, target};
+use crate::data::{Dataset, Features, FitOptions, Table, Task};
+
+/// How documents become inputs of a network, and what it says of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DocumentPlan {
+    /// The column of text.
+    pub column: String,
+    /// The column of answers.
+    pub target: String,
+    /// What tokens are; of texts in lower case, white space left out where tokens are words.
+    pub tokenizer: Tokenizer,
+    /// Tokens of a row.
+    pub length: usize,
+    /// What is said of a document.
+    pub task: Task,
+}
+
+/// Why a table holds no documents.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// The columns.
+    #[error(transparent)]
+    Column(#[from] PipelineError),
+    /// The texts.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The same column twice.
+    #[error("column `{0}` cannot be both the text and what is to be said of it; give another --target")]
+    Twice(String),
+    /// A character that the model does not know.
+    #[error("{table}: line {line}: {error}")]
+    Unknown {
+        /// The file.
+        table: String,
+        /// The line.
+        line: usize,
+        /// The character.
+        error: super::UnknownToken,
+    },
+    /// No text to learn tokens from.
+    #[error("{table}: column `{column}` is empty in all rows to learn from")]
+    Empty {
+        /// The file.
+        table: String,
+        /// The column.
+        column: String,
+    },
+}
+
+impl DocumentPlan {
+    /// Learns tokens and answers from `rows` of a table; rows get `most` tokens at most.
+    ///
+    /// # Errors
+    /// A column that is not there, answers that make no task, texts without a token.
+    pub fn learn(
+        table: &Table,
+        column: &str,
+        options: &FitOptions,
+        rows: &[u32],
+        (kind, most): (TokenKind, usize),
+    ) -> Result<DocumentPlan, DocumentError> {
+        let text = find_column(table, column)?;
+        let target = match options.targets.first() {
+            Some(target) => find_column(table, target)?,
+            None => table.columns() - 1,
+        };
+        if text == target {
+            return Err(DocumentError::Twice(table.names()[text].clone()));
+        }
+        let task = target::learn(table, &[target], options.task, rows)?;
+        let all: String = rows.iter().map(|row| lower(table, *row, text) + "\n").collect();
+        let tokenizer = Tokenizer::learn(kind, &all);
+        let [column, target] = [text, target].map(|index| table.names()[index].clone());
+        let mut plan = DocumentPlan { column, target, tokenizer, length: most, task };
+        let longest = plan.tokens(table, rows)?.iter().map(Vec::len).max().unwrap_or(0);
+        if longest == 0 {
+            return Err(DocumentError::Empty { table: table.name().to_string(), column: plan.column });
+        }
+        plan.length = longest.min(most);
+        Ok(plan)
+    }
+
+    /// How many tokens there are, with that of padding, which is the last.
+    pub fn vocabulary(&self) -> usize {
+        self.tokenizer.vocabulary() + 1
+    }
+
+    /// The token of padding.
+    pub fn padding(&self) -> u32 {
+        self.tokenizer.vocabulary() as u32
+    }
+
+    /// The inputs of `rows`, with their answers if they are `answered`.
+    ///
+    /// # Errors
+    /// A column that is not there, an unknown character or answer.
+    pub fn dataset(&self, table: &Table, rows: &[u32], answered: bool) -> Result<Dataset, DocumentError> {
+        let mut features = Vec::with_capacity(rows.len() * self.length);
+        for tokens in self.tokens(table, rows)? {
+            let kept = tokens.iter().take(self.length).map(|token| *token as f32);
+            features.extend(kept.chain(std::iter::repeat(self.padding() as f32)).take(self.length));
+        }
+        let (targets, width) = match answered {
+            true => {
+                let column = find_column(table, &self.target)?;
+                (target::encode(&self.task, table, &[column], rows)?, self.task.target_width())
+            }
+            false => (Vec::new(), 0),
+        };
+        let data = Dataset::new(vec![self.length], Features::F32(features), targets, width, None);
+        Ok(data.expect("lengths agree"))
+    }
+
+    /// How many of `rows` are longer than what is read of them.
+    ///
+    /// # Errors
+    /// As [`DocumentPlan::dataset`].
+    pub fn cut(&self, table: &Table, rows: &[u32]) -> Result<usize, DocumentError> {
+        Ok(self.tokens(table, rows)?.iter().filter(|tokens| tokens.len() > self.length).count())
+    }
+
+    fn tokens(&self, table: &Table, rows: &[u32]) -> Result<Vec<Vec<u32>>, DocumentError> {
+        let column = find_column(table, &self.column)?;
+        let blank: Vec<bool> = match &self.tokenizer {
+            Tokenizer::Words { vocabulary } => vocabulary.iter().map(|word| word.trim().is_empty()).collect(),
+            tokenizer => vec![false; tokenizer.vocabulary()],
+        };
+        let document = |row: &u32| {
+            let tokens = self.tokenizer.encode(&lower(table, *row, column)).map_err(|error| {
+                let (table, line) = (table.name().to_string(), table.line(*row as usize));
+                DocumentError::Unknown { table, line, error }
+            })?;
+            Ok(tokens.into_iter().filter(|token| !blank[*token as usize]).collect())
+        };
+        rows.iter().map(document).collect()
+    }
+}
+
+fn lower(table: &Table, row: u32, column: usize) -> String {
+    table.cell(row as usize, column).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::TableOptions;
+
+    #[test]
+    fn documents_are_padded_and_cut() {
+        let text = "review,kind\nGood  good film!,yes\nbad,no\n\"\",no\nGood,yes\nso bad so bad so bad so bad,no\n";
+        let table = Table::from_reader("r.csv", text.as_bytes(), &TableOptions::default()).expect("a table");
+        let rows: Vec<u32> = (0..5).collect();
+        let learn = |column: &str, most: usize| {
+            DocumentPlan::learn(&table, column, &FitOptions::default(), &rows, (TokenKind::Words(100), most))
+        };
+        let plan = learn("review", 5).expect("documents");
+        assert_eq!((plan.length, plan.target.as_str()), (5, "kind"));
+        let data = plan.dataset(&table, &rows, true).expect("documents");
+        let Features::F32(values) = &data.features else { panic!("tokens") };
+        let padding = plan.padding() as f32;
+        assert_eq!(values[0], values[1]);
+        assert_eq!(values[4..10], [padding, values[5], padding, padding, padding, padding]);
+        assert_eq!(values[10..15], [padding; 5]);
+        assert_eq!(values[15], values[0], "upper and lower case are one");
+        assert_eq!(data.targets, [1.0, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(plan.cut(&table, &rows).expect("documents"), 1);
+        assert_eq!(learn("review", 100).expect("documents").length, 8);
+        let unseen = plan.dataset(&table, &rows[..1], false).expect("documents");
+        assert_eq!((unseen.targets.len(), unseen.target_width), (0, 0));
+        assert!(learn("kind", 5).expect_err("refused").to_string().contains("cannot be both"));
+        assert!(learn("text", 5).expect_err("refused").to_string().contains("no column \"text\""));
+    }
+}
