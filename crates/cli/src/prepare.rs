@@ -3,6 +3,7 @@
 mod describe;
 mod documents;
 mod images;
+mod labelled;
 mod locate;
 mod pictures;
 mod series;

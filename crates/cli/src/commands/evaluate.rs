@@ -1,8 +1,11 @@
 //! `pellucid evaluate`.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use pellucid::data::sources::Origin;
+use pellucid::data::{Table, TableOptions};
 use pellucid::model::{Model, Preprocessing};
 use pellucid::train::Windows;
 
@@ -66,19 +69,20 @@ fn windows(model: &Model) -> Windows {
 fn rows(arguments: &EvaluateArgs, model: &Model, notes: &mut Vec<String>) -> Outcome<(String, Rows)> {
     let input = &arguments.input;
     let word = &arguments.data;
+    let read = |path: &Path, known: TableOptions| -> Outcome<Table> {
+        Ok(Table::read(path, &table_options(input.delimiter.as_deref(), input.header, known)?)?)
+    };
     match (locate(word)?, &model.preprocessing) {
         (Located::Text(path) | Located::File(path), Preprocessing::Text { tokenizer, window }) => {
             Ok((format!("windows of {}", path.display()), scored_text(&path, tokenizer, *window)?))
         }
         (_, Preprocessing::Text { .. }) => Err(Failure::new(format!("the model takes a text, {word} is none"))),
         (Located::File(path), Preprocessing::Series { plan }) => {
-            let options = table_options(input.delimiter.as_deref(), input.header, Default::default())?;
-            let series = known_series(&pellucid::data::Table::read(&path, &options)?, plan)?;
+            let series = known_series(&read(&path, TableOptions::default())?, plan)?;
             Ok((format!("forecasts of {}", path.display()), all_forecasts(plan, &series)?))
         }
         (Located::File(path), Preprocessing::Documents { plan }) => {
-            let options = table_options(input.delimiter.as_deref(), input.header, Default::default())?;
-            let table = pellucid::data::Table::read(&path, &options)?;
+            let table = read(&path, TableOptions::default())?;
             Ok((format!("texts of {}", path.display()), scored_documents(table, plan)?))
         }
         (_, Preprocessing::Documents { .. }) => {
@@ -127,13 +131,11 @@ fn rows(arguments: &EvaluateArgs, model: &Model, notes: &mut Vec<String>) -> Out
             Err(Failure::new(format!("the model does not take pictures, but {} is one or holds them", path.display())))
         }
         (Located::File(path), Preprocessing::Table { pipeline }) => {
-            let options = table_options(input.delimiter.as_deref(), input.header, pipeline.table_options())?;
-            let table = pellucid::data::Table::read(&path, &options)?;
+            let table = read(&path, pipeline.table_options())?;
             Ok((path.display().to_string(), scored_rows(table, pipeline, notes)?))
         }
         (Located::File(path), _) => {
-            let options = table_options(input.delimiter.as_deref(), input.header, Default::default())?;
-            let table = pellucid::data::Table::read(&path, &options)?;
+            let table = read(&path, TableOptions::default())?;
             Ok((path.display().to_string(), pixel_rows(&table, model, true)?))
         }
     }

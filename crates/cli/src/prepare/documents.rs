@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pellucid::data::pipeline::{labelled_rows, strata};
+use pellucid::data::pipeline::labelled_rows;
 use pellucid::data::text::{DocumentPlan, TokenKind};
-use pellucid::data::{FitOptions, Split, Table};
+use pellucid::data::{FitOptions, Table};
 use pellucid::model::Preprocessing;
 
-use super::tables::{read_table, task_kind};
-use super::{Prepared, Rows, images, shares};
+use super::labelled::Labelled;
+use super::tables::read_table;
+use super::{Prepared, Rows, images};
 use crate::error::{Failure, Outcome};
 use crate::format::count;
 use crate::settings::{Settings, Validation};
@@ -29,43 +30,29 @@ pub(super) fn load(path: &Path, column: &str, settings: &Settings) -> Outcome<Pr
         None => TokenKind::Words(WORDS),
     };
     let mut notes = Vec::new();
-    let mut options =
-        FitOptions { task: settings.task.as_deref().map(task_kind).transpose()?, ..FitOptions::default() };
-    if settings.target.is_empty() {
-        let last = &table.names()[table.columns() - 1];
-        notes.push(format!("the last column, `{last}`, is said of each text (--target chooses another)"));
-    } else {
-        options.targets = settings.target.clone();
-    }
-    let labelled = labelled_rows(&table, &options)?;
-    let classes = strata(&table, &options, &labelled)?;
-    let shares = shares(settings, labelled.len(), settings.test.is_some())?;
-    let split = Split::new(&labelled, classes.as_deref(), shares.fractions(), settings.seed())?;
+    let labelled = Labelled::new(&table, settings, "said of each text", &mut notes)?;
+    let learnt = &labelled.split.train;
     let most = settings.window.unwrap_or(LENGTH);
-    let plan = DocumentPlan::learn(&table, column, &options, &split.train, (kind, most))?;
-    let cut = plan.cut(&table, &split.train)?;
+    let plan = DocumentPlan::learn(&table, column, &labelled.options, learnt, (kind, most))?;
+    let cut = plan.cut(&table, learnt)?;
     if cut > 0 {
-        let (cut, all) = (count(cut as u64), count(split.train.len() as u64));
+        let (cut, all) = (count(cut as u64), count(learnt.len() as u64));
         notes.push(format!(
             "{cut} of {all} training texts have more than {} tokens and are cut there (--window)",
             plan.length
         ));
     }
-    let data = Arc::new(plan.dataset(&table, &labelled, true)?);
-    let cells = Some((Arc::new(table), Arc::from(labelled.as_slice())));
-    let position = |row: &u32| labelled.binary_search(row).expect("a labelled row") as u32;
-    let part =
-        |rows: &[u32]| Rows { data: data.clone(), rows: rows.iter().map(position).collect(), cells: cells.clone() };
-    let (train, mut validation, mut test) = (part(&split.train), part(&split.validation), part(&split.test));
+    notes.extend(labelled.left_out(table.rows()));
+    let data = plan.dataset(&table, &labelled.rows, true)?;
+    let [train, mut validation, mut test] = labelled.parts(table, data);
     if let Some(Validation::File(path)) = &settings.validation {
         validation = scored_documents(read_table(path, settings)?, &plan)?;
     }
     if let Some(path) = &settings.test {
         test = scored_documents(read_table(path, settings)?, &plan)?;
     }
-    let apart = |rows: &Rows, file: bool| !rows.is_empty() && !file;
-    let own_validation = apart(&validation, matches!(settings.validation, Some(Validation::File(_))));
-    let how = super::split_words(own_validation, apart(&test, settings.test.is_some()));
+    notes.extend(labelled.too_few(settings, &test));
+    let split = labelled.split_words(settings, &validation, &test);
     let tokens = plan.tokenizer.describe();
     let description = format!("{name}: texts of column {}, {tokens}, {} of each at most", plan.column, plan.length);
     Ok(Prepared {
@@ -78,10 +65,10 @@ pub(super) fn load(path: &Path, column: &str, settings: &Settings) -> Outcome<Pr
         train,
         validation,
         test,
-        shares,
+        shares: labelled.shares,
         pictured: None,
         forecasting: None,
-        split: how,
+        split,
         notes,
         columns: Vec::new(),
         seconds: 0.0,

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pellucid::data::pipeline::{labelled_rows, strata};
-use pellucid::data::{FitOptions, Pipeline, Split, Table, TableOptions, TaskKind};
+use pellucid::data::{Pipeline, Table, TableOptions, TaskKind};
 use pellucid::model::Preprocessing;
 use pellucid::suggest::nearest;
 
-use super::{FEWEST_TO_SPLIT, Prepared, Rows, column_rows, shares};
+use super::labelled::Labelled;
+use super::{Prepared, Rows, column_rows};
 use crate::error::{Failure, Outcome};
 use crate::format::count;
 use crate::settings::{Settings, Validation, YesNo};
@@ -73,33 +73,13 @@ fn refuse_foreign(settings: &Settings) -> Outcome<()> {
 pub(super) fn prepare(table: Table, name: &str, description: String, settings: &Settings) -> Outcome<Prepared> {
     refuse_foreign(settings)?;
     let mut notes = Vec::new();
-    let mut options = FitOptions { weights: settings.weights.clone(), ..FitOptions::default() };
-    options.task = settings.task.as_deref().map(task_kind).transpose()?;
-    if settings.target.is_empty() {
-        let last = &table.names()[table.columns() - 1];
-        notes.push(format!("the last column, `{last}`, is predicted (--target chooses another)"));
-    } else {
-        options.targets = settings.target.clone();
-    }
-    let labelled = labelled_rows(&table, &options)?;
-    let classes = strata(&table, &options, &labelled)?;
-    let shares = shares(settings, labelled.len(), settings.test.is_some())?;
-    let split = Split::new(&labelled, classes.as_deref(), shares.fractions(), settings.seed())?;
-    let pipeline = Pipeline::fit(&table, &options, &split.train)?;
+    let labelled = Labelled::new(&table, settings, "predicted", &mut notes)?;
+    let pipeline = Pipeline::fit(&table, &labelled.options, &labelled.split.train)?;
     notes.extend(pipeline.notes().iter().cloned());
-    if labelled.len() < table.rows() {
-        let left = table.rows() - labelled.len();
-        notes.push(format!("{} rows without a target are left out", count(left as u64)));
-    }
-    let transformed = pipeline.transform(&table, &labelled)?;
+    notes.extend(labelled.left_out(table.rows()));
+    let transformed = pipeline.transform(&table, &labelled.rows)?;
     notes.extend(transformed.notes);
-    let data = Arc::new(transformed.dataset);
-    let cells = Some((Arc::new(table), Arc::from(labelled.as_slice())));
-    // Rows of the table are positions among those with a target; both ascend.
-    let position = |row: &u32| labelled.binary_search(row).expect("a labelled row") as u32;
-    let part =
-        |rows: &[u32]| Rows { data: data.clone(), rows: rows.iter().map(position).collect(), cells: cells.clone() };
-    let (train, mut validation, mut test) = (part(&split.train), part(&split.validation), part(&split.test));
+    let [train, mut validation, mut test] = labelled.parts(table, transformed.dataset);
     let mut further = |path: &Path| further_rows(path, settings, &pipeline, &mut notes);
     if let Some(Validation::File(path)) = &settings.validation {
         validation = further(path)?;
@@ -107,23 +87,8 @@ pub(super) fn prepare(table: Table, name: &str, description: String, settings: &
     if let Some(path) = &settings.test {
         test = further(path)?;
     }
-    let mut how = Vec::new();
-    for (part, rows, file) in [
-        ("validation", &validation, matches!(settings.validation, Some(Validation::File(_)))),
-        ("test", &test, settings.test.is_some()),
-    ] {
-        if !rows.is_empty() && !file {
-            how.push(part);
-        }
-    }
-    let stratified = if classes.is_some() { ", classes in proportion" } else { "" };
-    let split = match how.as_slice() {
-        [] => String::new(),
-        how => format!("{} set apart at random{stratified}", how.join(" and ")),
-    };
-    if labelled.len() < FEWEST_TO_SPLIT && test.is_empty() && settings.test_fraction.is_none() {
-        notes.push(format!("{} rows are too few to set any apart: all are for training", labelled.len()));
-    }
+    let split = labelled.split_words(settings, &validation, &test);
+    notes.extend(labelled.too_few(settings, &test));
     let columns = column_rows(&pipeline);
     let targets = pipeline.target_names().into_iter().map(str::to_string).collect();
     Ok(Prepared {
@@ -135,7 +100,7 @@ pub(super) fn prepare(table: Table, name: &str, description: String, settings: &
         validation,
         test,
         targets,
-        shares,
+        shares: labelled.shares,
         pictured: None,
         divided: None,
         forecasting: None,

@@ -40,11 +40,7 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
     let [train, validation, test] = parts(&text, shares);
     // Characters of all the text, so that what is set apart has none that are unknown; all else is learnt from the beginning.
     let tokenizer = Tokenizer::learn(kind, if kind == TokenKind::Characters { &text } else { train });
-    let rows = |part: &str| -> Outcome<Rows> {
-        let tokens = tokenizer.encode(part).map_err(|error| Failure::new(format!("{name}: {error}")))?;
-        let data = token_windows(&tokens, window).map_err(|error| Failure::new(format!("{name}: {error}")))?;
-        Ok(Rows { rows: (0..data.rows() as u32).collect(), data: Arc::new(data), cells: None })
-    };
+    let rows = |part: &str| windows(part, &name, &tokenizer, window);
     let train_rows = rows(train)?;
     let apart = |part: &str| if part.is_empty() { Ok(nothing(window)) } else { rows(part) };
     let (validation_rows, test_rows) = (apart(validation)?, apart(test)?);
@@ -79,8 +75,13 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
 
 /// The windows of a text that a model is to be measured on.
 pub fn scored_text(path: &Path, tokenizer: &Tokenizer, window: usize) -> Outcome<Rows> {
-    let located = |error: &dyn std::fmt::Display| Failure::new(format!("{}: {error}", path.display()));
-    let tokens = tokenizer.encode(&read_text(path)?).map_err(|error| located(&error))?;
+    windows(&read_text(path)?, &path.display().to_string(), tokenizer, window)
+}
+
+/// The windows of a text, of which `name` tells people.
+fn windows(text: &str, name: &str, tokenizer: &Tokenizer, window: usize) -> Outcome<Rows> {
+    let located = |error: &dyn std::fmt::Display| Failure::new(format!("{name}: {error}"));
+    let tokens = tokenizer.encode(text).map_err(|error| located(&error))?;
     let data = token_windows(&tokens, window).map_err(|error| located(&error))?;
     Ok(Rows { rows: (0..data.rows() as u32).collect(), data: Arc::new(data), cells: None })
 }

@@ -2,7 +2,7 @@
 
 use pellucid::data::Task;
 use pellucid::generate::Sampler;
-use pellucid::model::Model;
+use pellucid::model::{Model, Preprocessing};
 
 use super::Run;
 use super::watch::metric_shown;
@@ -28,6 +28,7 @@ impl Run<'_> {
     /// Everything about the run; `config` is the text that repeats it.
     pub(super) fn report(&self, judge: &Judge, hash: &str, config: String) -> Report {
         let Run { prepared, recipe, fitted, judged, forecasts, device } = self;
+        let is_text = matches!(prepared.preprocessing, Preprocessing::Text { .. });
         let augmentation = augmented(&recipe.options, &prepared.train.part(), device);
         let mut report = Report {
             title: format!("{}: {}", prepared.name, title_words(prepared)),
@@ -45,7 +46,8 @@ impl Run<'_> {
             columns: prepared.columns.clone(),
             config,
             forecasts: forecasts.cloned(),
-            written: written(&self.model(), judge),
+            // The model is a copy of all parameters: not where nothing can be written.
+            written: is_text.then(|| written(&self.model(), judge)).flatten(),
             ..Report::default()
         };
         if let (Some(last), Some((_, rows))) = (judged.last(), prepared.parts().last()) {
