@@ -64,8 +64,8 @@ pub struct Look {
 /// `pellucid train`.
 #[derive(Args, Debug)]
 pub struct TrainArgs {
-    /// A data set's name, a CSV or TSV file or a text (gzipped or not), a folder or tar archive of pictures, or a run.toml with
-    /// settings
+    /// A data set's name, a CSV or TSV file or a text (gzipped or not), a folder or tar archive of pictures or texts, or a
+    /// run.toml with settings
     #[arg(value_name = "DATA")]
     pub data: String,
     /// Settings.
@@ -87,6 +87,7 @@ DATA by name: digits, iris (in the program); mnist, fashion-mnist, cifar10 (down
 xor, moons, circles, spiral, blobs, sine (generated).
 DATA of pictures: train/CLASS/*.png and test/CLASS/*.png, or CLASS/*.png alone (also jpg, gif, bmp, webp), in a folder,
 a .tar or a .tar.gz; the names of the folders are the classes.
+DATA of texts to be told apart: the same with .txt (where there are pictures as well, the texts are left out).
 A text (.txt, .text, .md, or any file with --tokens) is learnt to be written on: see `pellucid generate`.
 With --text each row of a table is a document: its target is learnt from the words of that column.
 With --horizon a table is a series: the future of its target is learnt from the past of all its columns of numbers.
@@ -101,6 +102,7 @@ Examples:
   pellucid train pictures/ --size 64
   pellucid train shakespeare.txt
   pellucid train reviews.csv --text review --target stars
+  pellucid train mails/
   pellucid train passengers.csv --target Passengers --horizon 12
   pellucid train pictures.tar.gz --net resnet20
   pellucid train run.toml --seed 2 --out runs/second
@@ -112,7 +114,7 @@ pub struct EvaluateArgs {
     /// The model: a model.safetensors, or the folder of a run
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// A CSV or TSV file with the answers, a folder or archive of pictures, or a data set's name (its test part)
+    /// A CSV or TSV file with the answers, a folder or archive of pictures or texts, or a data set's name (its test part)
     #[arg(long, value_name = "FILE|FOLDER|NAME")]
     pub data: String,
     /// How files are read, and what computes.
@@ -136,8 +138,8 @@ pub struct PredictArgs {
     /// The model: a model.safetensors, or the folder of a run
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// A CSV or TSV file with the inputs (answers may be there and are not used), or - for standard input; a picture, or a
-    /// folder or archive of pictures
+    /// A CSV or TSV file with the inputs (answers may be there and are not used), or - for standard input; a picture or a
+    /// text (.txt), or a folder or archive of such
     #[arg(long, value_name = "FILE|FOLDER|-")]
     pub data: String,
     /// Where the rows with predictions go [default: standard output]
@@ -155,7 +157,7 @@ const PREDICT_EXAMPLES: &str = "\
 Writes the rows of DATA as CSV with a header and further columns: for classes `prediction` and
 `probability_CLASS` for each, for labels `prediction_LABEL` and `probability_LABEL`, for numbers
 `prediction` in the units of the target (`prediction_TARGET` if there are several).
-Pictures have a row each, with the column `file` in front.
+Pictures and texts have a row each, with the column `file` in front.
 
 Examples:
   pellucid predict runs/houses-1/model.safetensors --data new.csv --out predicted.csv
@@ -248,10 +250,10 @@ pub struct InputArgs {
     /// Folder with the files of mnist, fashion-mnist or cifar10
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Memory for pictures, such as 500MB or 8GB [default: 2GB]
+    /// Memory for files of pictures or texts, such as 500MB or 8GB [default: 2GB]
     #[arg(long, value_name = "BYTES")]
     pub memory: Option<crate::settings::Memory>,
-    /// Leave out pictures that cannot be read
+    /// Leave out pictures and texts that cannot be read
     #[arg(long)]
     pub skip_bad: bool,
     /// Threads [default: one for each processor]
@@ -287,7 +289,7 @@ Examples:
 /// `pellucid data`.
 #[derive(Args, Debug)]
 pub struct DataArgs {
-    /// A data set's name, a CSV or TSV file (gzipped or not), or a folder or tar archive of pictures
+    /// A data set's name, a CSV or TSV file (gzipped or not), or a folder or tar archive of pictures or texts
     #[arg(value_name = "DATA")]
     pub data: String,
     /// Those about data count here.

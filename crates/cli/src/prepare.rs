@@ -2,6 +2,7 @@
 
 mod describe;
 mod documents;
+mod folders;
 mod images;
 mod labelled;
 mod locate;
@@ -13,13 +14,14 @@ mod texts;
 use std::sync::Arc;
 use std::time::Instant;
 
+use pellucid::data::files::{Files, Kind};
 use pellucid::data::images::Shape;
 use pellucid::data::{Dataset, Fractions, Table, Task};
 use pellucid::model::Preprocessing;
 use pellucid::train::Part;
 
 pub use describe::{class_shares, column_rows, summary_text};
-pub use documents::scored_documents;
+pub use documents::{scored_documents, scored_texts};
 pub use images::{image_rows, pixel_rows};
 pub use locate::{Located, locate};
 pub use pictures::{memory_bytes, picture_input, scored_pictures, with_workers};
@@ -151,17 +153,19 @@ impl Prepared {
 pub fn prepare(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared> {
     let begun = Instant::now();
     let located = locate(data)?;
-    let is_text = match &located {
-        Located::Text(_) => true,
-        Located::File(_) => settings.tokens.is_some(),
-        Located::Source(_) | Located::Pictures(_) => false,
+    let files = match &located {
+        Located::Files(path) => Some(Files::open(path, memory_bytes(settings.memory))?),
+        _ => None,
     };
-    let are_documents = matches!(located, Located::File(_)) && settings.text.is_some();
-    if settings.text.is_some() && !are_documents {
+    let in_texts = files.as_ref().is_some_and(|files| files.kind() == Some(Kind::Texts));
+    let is_file = matches!(located, Located::File(_));
+    if settings.text.is_some() && !is_file {
         return Err(Failure::new(format!("--text is for tables with a column of text; {data} is none")));
     }
-    let is_text = is_text || are_documents;
-    let is_series = matches!(located, Located::File(_)) && !is_text && settings.horizon.is_some();
+    let is_text = in_texts
+        || matches!(located, Located::Text(_))
+        || is_file && (settings.tokens.is_some() || settings.text.is_some());
+    let is_series = is_file && !is_text && settings.horizon.is_some();
     refuse_sequence_settings(data, settings, is_text, is_series)?;
     let mut prepared = match located {
         Located::Source(source) => match images::load(source, settings, quiet)? {
@@ -175,7 +179,10 @@ pub fn prepare(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared
                 tables::prepare(text.table(source.name)?, source.name, description, &settings)?
             }
         },
-        Located::Pictures(path) => pictures::load(&path, settings, quiet)?,
+        Located::Files(_) => {
+            let files = files.expect("opened above");
+            if in_texts { documents::load_files(files, settings)? } else { pictures::load(files, settings, quiet)? }
+        }
         Located::Text(path) => texts::load(&path, settings)?,
         Located::File(path) if settings.text.is_some() => {
             documents::load(&path, settings.text.as_deref().unwrap_or_default(), settings)?

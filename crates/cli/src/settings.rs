@@ -68,11 +68,11 @@ pub struct Settings {
     #[arg(long, value_name = "1|3", value_parser = clap::value_parser!(u8).range(1..=3), help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<u8>,
-    /// Memory for pictures, such as 500MB or 8GB; more are decoded again whenever they are used [default: 2GB]
+    /// Memory for pictures, such as 500MB or 8GB; more are decoded again whenever they are used; for texts in files the most [default: 2GB]
     #[arg(long, value_name = "BYTES", help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
-    /// Leave out pictures that cannot be read, and classes without a picture
+    /// Leave out pictures and texts that cannot be read, and classes without one
     #[arg(long, help_heading = DATA)]
     #[serde(skip_serializing_if = "is_false")]
     pub skip_bad: bool,
@@ -490,7 +490,7 @@ impl Settings {
         serde_json::from_value(all.into()).expect("settings come back as they went")
     }
 
-    /// The first setting given that only pictures in files know.
+    /// The first setting given that only pictures in files know (and, of texts in files, the last).
     pub fn picture_setting(&self) -> Option<&'static str> {
         let given =
             [("--size", self.size.is_some()), ("--channels", self.channels.is_some()), ("--skip-bad", self.skip_bad)];

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use pellucid::data::images::{Files, USUAL_MEMORY, Unlabelled, Workers};
+use pellucid::data::files::Files;
+use pellucid::data::images::{USUAL_MEMORY, Unlabelled, Workers};
 
 /// A place where the real data may lie.
 fn data() -> PathBuf {

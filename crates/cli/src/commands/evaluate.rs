@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use pellucid::data::files::Files;
 use pellucid::data::sources::Origin;
 use pellucid::data::{Table, TableOptions};
 use pellucid::model::{Model, Preprocessing};
@@ -14,8 +15,8 @@ use crate::device::device;
 use crate::error::{Failure, Outcome};
 use crate::judge::{Judge, results};
 use crate::prepare::{
-    Located, Prepared, Rows, all_forecasts, image_rows, known_series, locate, pixel_rows, prepare, scored_documents,
-    scored_pictures, scored_rows, scored_text, table_options,
+    Located, Prepared, Rows, all_forecasts, image_rows, known_series, locate, memory_bytes, pixel_rows, prepare,
+    scored_documents, scored_pictures, scored_rows, scored_text, scored_texts, table_options,
 };
 use crate::run_folder::model_path;
 use crate::say::Say;
@@ -85,8 +86,13 @@ fn rows(arguments: &EvaluateArgs, model: &Model, notes: &mut Vec<String>) -> Out
             let table = read(&path, TableOptions::default())?;
             Ok((format!("texts of {}", path.display()), scored_documents(table, plan)?))
         }
+        (Located::Files(path), Preprocessing::Documents { plan }) => {
+            let files = Files::open(&path, memory_bytes(input.memory))?;
+            scored_texts(files, plan, (input.memory, input.skip_bad), notes)
+        }
         (_, Preprocessing::Documents { .. }) => {
-            Err(Failure::new(format!("the model takes a table with a column of text, {word} is none")))
+            let takes = "a table with a column of text, or folders of texts";
+            Err(Failure::new(format!("the model takes {takes}, {word} is neither")))
         }
         (_, Preprocessing::Series { .. }) => Err(Failure::new(format!("the model takes a series, {word} is none"))),
         (Located::Text(path), _) => Err(Failure::new(format!("the model takes no text, {} is one", path.display()))),
@@ -123,11 +129,11 @@ fn rows(arguments: &EvaluateArgs, model: &Model, notes: &mut Vec<String>) -> Out
             };
             Ok((what, rows))
         }
-        (Located::Pictures(path), Preprocessing::Images { .. }) => {
+        (Located::Files(path), Preprocessing::Images { .. }) => {
             let quiet = arguments.look.quiet || arguments.look.json;
             scored_pictures(&path, model, (input.memory, input.skip_bad), (input.threads, quiet), notes)
         }
-        (Located::Pictures(path), _) => {
+        (Located::Files(path), _) => {
             Err(Failure::new(format!("the model does not take pictures, but {} is one or holds them", path.display())))
         }
         (Located::File(path), Preprocessing::Table { pipeline }) => {

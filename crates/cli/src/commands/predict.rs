@@ -1,4 +1,4 @@
-//! `pellucid predict`: rows or pictures in, rows with predictions out, block by block.
+//! `pellucid predict`: rows, pictures or texts in, rows with predictions out, block by block.
 
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::ops::Range;
@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kernels::device::Device;
-use pellucid::data::images::{Files, Tally, Unlabelled, Workers, is_archive, is_picture};
+use pellucid::data::files::{Files, Kind, Tally, is_archive};
+use pellucid::data::images::{Unlabelled, Workers};
 use pellucid::data::table::Blocks;
+use pellucid::data::text::UnlabelledTexts;
 use pellucid::data::{Dataset, Features, Table, TableOptions, Task};
 use pellucid::model::atomic::write_atomically;
 use pellucid::model::{Model, Predictor, Preprocessing};
@@ -80,10 +82,11 @@ pub fn run(arguments: &PredictArgs) -> Outcome<()> {
 enum Input {
     Table(Blocks),
     Pictures(Unlabelled),
+    Texts(UnlabelledTexts),
 }
 
-/// Pictures that are decoded at a time.
-const PICTURES: usize = 256;
+/// Files that are read at a time.
+const FILES: usize = 256;
 
 fn input(arguments: &PredictArgs, model: &Model) -> Outcome<Input> {
     let known = match &model.preprocessing {
@@ -97,16 +100,20 @@ fn input(arguments: &PredictArgs, model: &Model) -> Outcome<Input> {
     let path = Path::new(&arguments.data);
     if !path.exists() {
         return Err(Failure::new(format!(
-            "there is no file {}; give a CSV or TSV file, a picture or a folder of pictures, or - for standard input",
+            "there is no file {}; give a CSV or TSV file, a picture or a text, a folder of such, or - for standard input",
             path.display()
         )));
     }
-    if !(path.is_dir() || is_archive(path) || is_picture(&arguments.data)) {
+    let are_texts = matches!(model.preprocessing, Preprocessing::Documents { .. });
+    let kind = if are_texts { Kind::Texts } else { Kind::Pictures };
+    if !(path.is_dir() || is_archive(path) || kind.is_of(&arguments.data)) {
         return Ok(Input::Table(Blocks::open(path, &options)?));
     }
-    picture_input(model)?;
+    if !are_texts {
+        picture_input(model)?;
+    }
     let files = Files::open(path, memory_bytes(arguments.input.memory))?;
-    Ok(Input::Pictures(Unlabelled::new(files)?))
+    Ok(if are_texts { Input::Texts(UnlabelledTexts::new(files)?) } else { Input::Pictures(Unlabelled::new(files)?) })
 }
 
 /// Why the writing ended early.
@@ -125,7 +132,7 @@ struct Predictions {
     predictor: Predictor,
     model: Model,
     device: Arc<Device>,
-    /// Leave out pictures that cannot be read.
+    /// Leave out files that cannot be read.
     skip_bad: bool,
     /// What was met on the way, each once.
     notes: Vec<String>,
@@ -135,20 +142,39 @@ impl Predictions {
     fn write(&mut self, input: Input, out: &mut dyn Write) -> Result<(), Stop> {
         match input {
             Input::Table(blocks) => self.write_table(blocks, out),
-            Input::Pictures(pictures) => self.write_pictures(&pictures, out),
+            Input::Pictures(pictures) => {
+                let shown = pictures.notes();
+                self.write_files("pictures", pictures.len(), shown, out, |run, range| {
+                    let (used, outputs, bad) = run.predict_pictures(&pictures, range)?;
+                    Ok((used.into_iter().map(|row| pictures.name(row).to_string()).collect(), outputs, bad))
+                })
+            }
+            Input::Texts(texts) => {
+                let shown = texts.notes();
+                self.write_files("texts", texts.len(), shown, out, |run, range| run.predict_texts(&texts, range))
+            }
         }
     }
 
-    fn write_pictures(&mut self, pictures: &Unlabelled, out: &mut dyn Write) -> Result<(), Stop> {
+    /// Writes a line for each of `count` files, of which `predict` gives some at a time: names of those that can be used, their
+    /// outputs, and what is wrong with the others.
+    fn write_files(
+        &mut self,
+        what: &str,
+        count: usize,
+        notes: Vec<String>,
+        out: &mut dyn Write,
+        predict: impl Fn(&mut Predictions, Range<usize>) -> Outcome<(Vec<String>, Vec<f32>, Tally)>,
+    ) -> Result<(), Stop> {
         let mut line = Line::new(b',');
-        self.notes.extend(pictures.notes().iter().cloned());
+        self.notes.extend(notes);
         let mut left_out = 0;
-        for first in (0..pictures.len()).step_by(PICTURES) {
-            let range = first..(first + PICTURES).min(pictures.len());
-            let (used, outputs, bad) = self.predict_pictures(pictures, range).map_err(Stop::Failure)?;
+        for first in (0..count).step_by(FILES) {
+            let range = first..(first + FILES).min(count);
+            let (names, outputs, bad) = predict(self, range).map_err(Stop::Failure)?;
             left_out += bad.count;
             if bad.count > 0 && !self.skip_bad {
-                let message = format!("{}; leave such pictures out with --skip-bad", bad.first.join("; "));
+                let message = format!("{}; leave such {what} out with --skip-bad", bad.first.join("; "));
                 return Err(Stop::Failure(Failure::new(message)));
             }
             self.notes.extend(bad.first);
@@ -157,16 +183,30 @@ impl Predictions {
                 new_columns(&self.model.task, &["file".to_string()]).iter().for_each(|name| line.field(name));
                 line.end(out)?;
             }
-            for (row, outputs) in used.into_iter().zip(outputs.chunks_exact(self.model.task.output_width())) {
-                line.field(pictures.name(row));
+            for (name, outputs) in names.iter().zip(outputs.chunks_exact(self.model.task.output_width())) {
+                line.field(name);
                 predictions(&self.model.task, outputs, &mut line);
                 line.end(out)?;
             }
         }
         if left_out > 0 {
-            self.notes.push(format!("{left_out} pictures that cannot be used are left out"));
+            self.notes.push(format!("{left_out} {what} that cannot be used are left out"));
         }
         Ok(())
+    }
+
+    /// Of the texts in `range`: the names of those that can be used, their outputs, and what is wrong with the others.
+    fn predict_texts(
+        &mut self,
+        texts: &UnlabelledTexts,
+        range: Range<usize>,
+    ) -> Outcome<(Vec<String>, Vec<f32>, Tally)> {
+        let Preprocessing::Documents { plan } = &self.model.preprocessing else {
+            return Err(Failure::new("the model does not take texts"));
+        };
+        let (table, bad) = texts.read(range, &plan.column);
+        let names = (0..table.rows()).map(|row| table.cell(row, table.columns() - 1).to_string()).collect();
+        Ok((names, self.predict(&table)?, bad))
     }
 
     /// Of the pictures in `range`: those that can be used, their outputs, and what is wrong with the others.

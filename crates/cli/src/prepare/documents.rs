@@ -1,47 +1,50 @@
-//! Documents to be told apart: tables with a column of text.
+//! Documents to be told apart: tables with a column of text, or folders of texts.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use pellucid::data::files::Files;
 use pellucid::data::pipeline::labelled_rows;
-use pellucid::data::text::{DocumentPlan, TokenKind};
-use pellucid::data::{FitOptions, Table};
+use pellucid::data::text::{DocumentPlan, TextFiles, TokenKind};
+use pellucid::data::{FitOptions, Table, Task};
 use pellucid::model::Preprocessing;
 
+use super::folders::{self, InFolders, scored_part};
 use super::labelled::Labelled;
+use super::pictures::memory_bytes;
 use super::tables::read_table;
-use super::{Prepared, Rows, images};
+use super::{Prepared, Rows, Shares, images};
 use crate::error::{Failure, Outcome};
 use crate::format::count;
-use crate::settings::{Settings, Validation};
+use crate::settings::{Memory, Settings, Validation};
 
 /// Tokens of a document that are read at most, where nothing is said.
 const LENGTH: usize = 256;
 /// Words that are known at most, where nothing is said.
 const WORDS: usize = 20_000;
 
+/// Names of the columns that files of text are given.
+const COLUMNS: [&str; 2] = ["text", "class"];
+
 /// Reads and splits the table, and learns tokens from the training part.
 pub(super) fn load(path: &Path, column: &str, settings: &Settings) -> Outcome<Prepared> {
     let name = path.display().to_string();
-    refuse(settings, &name)?;
+    if let Some(flag) = settings.picture_setting() {
+        return Err(Failure::new(format!("{flag} is for files of pictures or texts; {name} is a table")));
+    }
+    let kind_and_most = tokens(settings)?;
+    if settings.target.len() > 1 {
+        return Err(Failure::new("one --target is said of a text; give one"));
+    }
+    if settings.weights.is_some() {
+        return Err(Failure::new("--weights does not go with --text; drop it"));
+    }
     let table = read_table(path, settings)?;
-    let kind = match &settings.tokens {
-        Some(kind) => kind.parse().map_err(|error| Failure::new(format!("--tokens: {error}")))?,
-        None => TokenKind::Words(WORDS),
-    };
     let mut notes = Vec::new();
     let labelled = Labelled::new(&table, settings, "said of each text", &mut notes)?;
     let learnt = &labelled.split.train;
-    let most = settings.window.unwrap_or(LENGTH);
-    let plan = DocumentPlan::learn(&table, column, &labelled.options, learnt, (kind, most))?;
-    let cut = plan.cut(&table, learnt)?;
-    if cut > 0 {
-        let (cut, all) = (count(cut as u64), count(learnt.len() as u64));
-        notes.push(format!(
-            "{cut} of {all} training texts have more than {} tokens and are cut there (--window)",
-            plan.length
-        ));
-    }
+    let plan = DocumentPlan::learn(&table, column, &labelled.options, learnt, kind_and_most)?;
+    notes.extend(cut_note(&plan, &table, learnt)?);
     notes.extend(labelled.left_out(table.rows()));
     let data = plan.dataset(&table, &labelled.rows, true)?;
     let [train, mut validation, mut test] = labelled.parts(table, data);
@@ -53,26 +56,83 @@ pub(super) fn load(path: &Path, column: &str, settings: &Settings) -> Outcome<Pr
     }
     notes.extend(labelled.too_few(settings, &test));
     let split = labelled.split_words(settings, &validation, &test);
-    let tokens = plan.tokenizer.describe();
-    let description = format!("{name}: texts of column {}, {tokens}, {} of each at most", plan.column, plan.length);
     Ok(Prepared {
         name: super::locate::stem(path),
-        description,
-        task: plan.task.clone(),
+        description: format!("{name}: texts of column {}, {}", plan.column, words(&plan)),
         targets: vec![plan.target.clone()],
+        shares: labelled.shares,
+        split,
+        notes,
+        ..prepared(plan, kind_and_most.0, [train, validation, test])
+    })
+}
+
+/// Reads the texts among the files of a folder or archive, splits them, and learns tokens from the training part.
+pub(super) fn load_files(files: Files, settings: &Settings) -> Outcome<Prepared> {
+    let path = files.root().to_path_buf();
+    folders::refuse(settings, &path)?;
+    if let Some(flag) = settings.picture_setting().filter(|flag| *flag != "--skip-bad") {
+        return Err(Failure::new(format!("{flag} is for pictures, not for the texts in {}", path.display())));
+    }
+    let kind_and_most = tokens(settings)?;
+    let texts = TextFiles::load(files, COLUMNS, None, memory_bytes(settings.memory), settings.skip_bad)?;
+    let task = folders::task(&texts.classes, "texts", settings)?;
+    let TextFiles { table, classes, labels, parts, mut notes } = texts;
+    let name = path.display().to_string();
+    let in_folders = InFolders { what: "text", classes: &classes, labels: &labels, parts: &parts, name: &name };
+    let divided = in_folders.divide(settings, &mut notes)?;
+    let learnt = &divided.split.train;
+    let plan = DocumentPlan::with_task(&table, [0, 1], task, learnt, kind_and_most)?;
+    notes.extend(cut_note(&plan, &table, learnt)?);
+    let all: Vec<u32> = (0..table.rows() as u32).collect();
+    let data = Arc::new(plan.dataset(&table, &all, true)?);
+    let cells = Some((Arc::new(table), Arc::from(all)));
+    let part = |rows: Vec<u32>| Rows { data: data.clone(), rows, cells: cells.clone() };
+    let parts = [divided.split.train, divided.split.validation, divided.split.test].map(part);
+    Ok(Prepared {
+        name: folders::name(&path),
+        description: format!("{name}: texts in files, {}", words(&plan)),
+        shares: divided.shares,
+        split: divided.how,
+        notes,
+        ..prepared(plan, kind_and_most.0, parts)
+    })
+}
+
+/// What all documents have in common.
+fn prepared(plan: DocumentPlan, kind: TokenKind, [train, validation, test]: [Rows; 3]) -> Prepared {
+    Prepared {
+        name: String::new(),
+        description: String::new(),
+        task: plan.task.clone(),
         divided: Some(super::Divided { tokens: kind, window: plan.length }),
         preprocessing: Preprocessing::Documents { plan },
         train,
         validation,
         test,
-        shares: labelled.shares,
+        targets: Vec::new(),
+        shares: Shares::default(),
         pictured: None,
         forecasting: None,
-        split,
-        notes,
+        split: String::new(),
+        notes: Vec::new(),
         columns: Vec::new(),
         seconds: 0.0,
-    })
+    }
+}
+
+/// What tokens are and how many are read of each document.
+fn words(plan: &DocumentPlan) -> String {
+    format!("{}, {} of each at most", plan.tokenizer.describe(), plan.length)
+}
+
+/// That training texts are cut, if some are.
+fn cut_note(plan: &DocumentPlan, table: &Table, learnt: &[u32]) -> Outcome<Option<String>> {
+    let cut = plan.cut(table, learnt)?;
+    let (number, all) = (count(cut as u64), count(learnt.len() as u64));
+    Ok((cut > 0).then(|| {
+        format!("{number} of {all} training texts have more than {} tokens and are cut there (--window)", plan.length)
+    }))
 }
 
 /// The rows of a table that have an answer, as the model takes them.
@@ -90,19 +150,45 @@ pub fn scored_documents(table: Table, plan: &DocumentPlan) -> Outcome<Rows> {
     Ok(Rows { data, rows, cells: Some((Arc::new(table), Arc::from(labelled.as_slice()))) })
 }
 
-fn refuse(settings: &Settings, name: &str) -> Outcome<()> {
-    if let Some(flag) = settings.picture_setting() {
-        return Err(Failure::new(format!("{flag} is for pictures, not for the texts in {name}")));
+/// The texts of a folder or archive that a model is measured on, and what they are: its test part if it has one.
+///
+/// # Errors
+/// Texts that cannot be read, or classes that the model does not know.
+pub fn scored_texts(
+    files: Files,
+    plan: &DocumentPlan,
+    (memory, skip_bad): (Option<Memory>, bool),
+    notes: &mut Vec<String>,
+) -> Outcome<(String, Rows)> {
+    let path = files.root().display().to_string();
+    if !matches!(plan.task, Task::Binary { .. } | Task::Multiclass { .. }) {
+        let task = plan.task.name();
+        return Err(Failure::new(format!("folders are classes, but the task of the model is {task}; give a table")));
     }
-    if settings.target.len() > 1 {
-        return Err(Failure::new("one --target is said of a text; give one"));
+    let columns = [plan.column.as_str(), plan.target.as_str()];
+    let texts = TextFiles::load(files, columns, Some(plan.task.class_names()), memory_bytes(memory), skip_bad)?;
+    notes.extend(texts.notes);
+    let (what, rows) = scored_part(&texts.parts);
+    let all: Vec<u32> = (0..texts.table.rows() as u32).collect();
+    let data = Arc::new(plan.dataset(&texts.table, &all, true)?);
+    let cells = Some((Arc::new(texts.table), Arc::from(all)));
+    Ok((format!("{what} of {path}"), Rows { data, rows, cells }))
+}
+
+/// What tokens are, and how many are read of a document at most. Refuses settings that documents do not know.
+fn tokens(settings: &Settings) -> Outcome<(TokenKind, usize)> {
+    if settings.carry.is_some() {
+        return Err(Failure::new(
+            "--carry is for a text that is written on, not for texts that are told apart; drop it",
+        ));
     }
-    let given = [("--weights", settings.weights.is_some()), ("--carry", settings.carry.is_some())];
-    if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
-        return Err(Failure::new(format!("{flag} does not go with --text; drop it")));
+    images::refuse_augmentation(settings)?;
+    let kind = match &settings.tokens {
+        Some(kind) => kind.parse().map_err(|error| Failure::new(format!("--tokens: {error}")))?,
+        None => TokenKind::Words(WORDS),
+    };
+    match settings.window {
+        Some(0) => Err(Failure::new("--window is a number of tokens from 1 on")),
+        window => Ok((kind, window.unwrap_or(LENGTH))),
     }
-    if settings.window == Some(0) {
-        return Err(Failure::new("--window is a number of tokens from 1 on"));
-    }
-    images::refuse_augmentation(settings)
 }

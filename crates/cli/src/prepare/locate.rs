@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pellucid::data::images::{is_archive, is_picture};
+use pellucid::data::files::{Kind, is_archive};
 use pellucid::data::sources::{self, SOURCES, Source};
 use pellucid::suggest::nearest;
 
@@ -18,8 +18,8 @@ pub enum Located {
     Text(PathBuf),
     /// A file that exists: a table.
     File(PathBuf),
-    /// A folder, an archive or a picture that exists.
-    Pictures(PathBuf),
+    /// A folder or an archive that exists, or a picture.
+    Files(PathBuf),
 }
 
 /// The data that `word` stands for: a known name, else a file. `./iris` is always a file.
@@ -31,8 +31,8 @@ pub fn locate(word: &str) -> Outcome<Located> {
         return Ok(Located::Source(source));
     }
     let path = Path::new(word);
-    if path.is_dir() || (path.exists() && (is_archive(path) || is_picture(word))) {
-        return Ok(Located::Pictures(path.to_path_buf()));
+    if path.is_dir() || (path.exists() && (is_archive(path) || Kind::Pictures.is_of(word))) {
+        return Ok(Located::Files(path.to_path_buf()));
     }
     if path.exists() && is_text(path) {
         return Ok(Located::Text(path.to_path_buf()));
@@ -95,7 +95,7 @@ mod tests {
         let wrong = folder.path().join("house.csv");
         let message = message(&wrong.display().to_string());
         assert!(message.ends_with("houses.csv?"), "{message}");
-        assert!(matches!(locate(&folder.path().display().to_string()), Ok(Located::Pictures(_))));
+        assert!(matches!(locate(&folder.path().display().to_string()), Ok(Located::Files(_))));
     }
 
     #[test]

@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use pellucid::data::images::{Files, LoadOptions, Normalisation, Part, Pictures, Shape, USUAL_MEMORY, Workers};
-use pellucid::data::{Split, Task, TaskKind};
+use pellucid::data::files::Files;
+use pellucid::data::images::{LoadOptions, Normalisation, Pictures, Shape, USUAL_MEMORY, Workers};
 use pellucid::model::{Model, Preprocessing};
 
-use super::{FEWEST_TO_SPLIT, Prepared, Rows, images, shares};
+use super::folders::{self, InFolders, scored_part};
+use super::{Prepared, Rows};
 use crate::device::threads;
 use crate::error::{Failure, Outcome};
-use crate::settings::{Memory, Settings, Validation};
+use crate::settings::{Memory, Settings};
 
 /// Bytes that pictures may take in memory.
 pub fn memory_bytes(memory: Option<Memory>) -> u64 {
@@ -32,15 +33,10 @@ pub fn with_workers<T>(wanted: Option<usize>, quiet: bool, work: impl FnOnce(Wor
     Ok(result)
 }
 
-/// Loads the pictures of a folder or archive and splits them.
-pub(super) fn load(path: &Path, settings: &Settings, quiet: bool) -> Outcome<Prepared> {
-    images::refuse_foreign(settings, &path.display().to_string())?;
-    if settings.data_dir.is_some() {
-        return Err(Failure::new(format!(
-            "--data-dir is for data sets known by name; {} is a folder or file",
-            path.display()
-        )));
-    }
+/// Loads the pictures among the files of a folder or archive and splits them.
+pub(super) fn load(files: Files, settings: &Settings, quiet: bool) -> Outcome<Prepared> {
+    let path = files.root().to_path_buf();
+    folders::refuse(settings, &path)?;
     if settings.channels == Some(2) {
         return Err(Failure::new("--channels is 1 (grey) or 3 (colour)"));
     }
@@ -53,48 +49,33 @@ pub(super) fn load(path: &Path, settings: &Settings, quiet: bool) -> Outcome<Pre
             skip_bad: settings.skip_bad,
             workers,
         };
-        Pictures::load(Files::open(path, memory)?, None, &options)
+        Pictures::load(files, None, &options)
     })??;
-    let name = super::locate::stem(&std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
-    prepare(pictures, &name, path.display().to_string(), settings)
+    prepare(pictures, &folders::name(&path), path.display().to_string(), settings)
 }
 
 /// Splits pictures and normalises them by their training rows.
 pub(super) fn prepare(pictures: Pictures, name: &str, description: String, settings: &Settings) -> Outcome<Prepared> {
-    let task = task(&pictures, settings)?;
-    let [train, validation, test] = [Part::Train, Part::Validation, Part::Test].map(|part| pictures.rows_of(part));
-    if train.is_empty() {
-        return Err(Failure::new(format!("{description} has no picture to learn from; see the folder train")));
-    }
+    let task = folders::task(&pictures.classes, "pictures", settings)?;
     if !pictures.scalable && settings.picture_setting().is_some_and(|flag| flag != "--skip-bad") {
         return Err(Failure::new(format!(
             "--size and --channels are for files of pictures; {name} has a size of its own"
         )));
     }
-    let classes: Vec<u32> = train.iter().map(|row| pictures.labels[*row as usize]).collect();
-    let mut shares = shares(settings, train.len(), !test.is_empty())?;
-    if !validation.is_empty() {
-        if matches!(settings.validation, Some(Validation::Fraction(_))) {
-            let message = "--validation sets rows apart, but there is a validation part already; drop one of them";
-            return Err(Failure::new(message));
-        }
-        shares.validation = None;
-    }
-    let split = Split::new(&train, Some(&classes), shares.fractions(), settings.seed())?;
+    let in_folders = InFolders {
+        what: "picture",
+        classes: &pictures.classes,
+        labels: &pictures.labels,
+        parts: &pictures.parts,
+        name: &description,
+    };
     let mut notes = pictures.notes.clone();
-    notes.extend(absent_classes(&pictures, &split.train));
-    if train.len() < FEWEST_TO_SPLIT && (validation.is_empty() || test.is_empty()) {
-        notes.push(format!("{} rows are too few to set any apart: all are for training", train.len()));
-    }
-    let how = super::split_words(!split.validation.is_empty(), !split.test.is_empty());
+    let divided = in_folders.divide(settings, &mut notes)?;
     let shape = pictures.shape;
     let pictured = pictures.scalable.then_some(shape);
-    let normalisation = pictures.normalisation(&split.train);
+    let normalisation = pictures.normalisation(&divided.split.train);
     let data = Arc::new(pictures.into_dataset(&normalisation)?);
-    let part = |own: Vec<u32>, split: Vec<u32>| {
-        let rows = if own.is_empty() { split } else { own };
-        Rows { data: data.clone(), rows, cells: None }
-    };
+    let part = |rows: Vec<u32>| Rows { data: data.clone(), rows, cells: None };
     let Normalisation { scale, shift } = normalisation;
     let [channels, height, width] = shape;
     Ok(Prepared {
@@ -102,40 +83,19 @@ pub(super) fn prepare(pictures: Pictures, name: &str, description: String, setti
         description,
         task,
         preprocessing: Preprocessing::Images { size: [height, width], channels, scale, shift },
-        train: Rows { data: data.clone(), rows: split.train, cells: None },
-        validation: part(validation, split.validation),
-        test: part(test, split.test),
+        train: part(divided.split.train),
+        validation: part(divided.split.validation),
+        test: part(divided.split.test),
         targets: Vec::new(),
-        shares,
+        shares: divided.shares,
         pictured,
         divided: None,
         forecasting: None,
-        split: how,
+        split: divided.how,
         notes,
         columns: Vec::new(),
         seconds: 0.0,
     })
-}
-
-/// The task: two classes are binary unless the user says otherwise.
-fn task(pictures: &Pictures, settings: &Settings) -> Outcome<Task> {
-    let task = pictures.task();
-    match settings.task.as_deref() {
-        Some(name) if name == TaskKind::Multiclass.name() => Ok(Task::Multiclass { classes: pictures.classes.clone() }),
-        Some(name) if name != task.name() => {
-            Err(Failure::new(format!("--task {name} does not fit {} classes of pictures", pictures.classes.len())))
-        }
-        _ => Ok(task),
-    }
-}
-
-/// A word on classes of which nothing is learnt.
-fn absent_classes(pictures: &Pictures, train: &[u32]) -> Option<String> {
-    let mut there = vec![false; pictures.classes.len()];
-    train.iter().for_each(|row| there[pictures.labels[*row as usize] as usize] = true);
-    let absent: Vec<&str> =
-        (0..there.len()).filter(|class| !there[*class]).map(|class| pictures.classes[class].as_str()).collect();
-    (!absent.is_empty()).then(|| format!("no picture to learn from in: {}", absent.join(", ")))
 }
 
 /// Shape and normalisation of the pictures that a model takes.
@@ -180,9 +140,7 @@ pub fn scored_pictures(
         return Err(Failure::new(format!("{} holds pictures of another size than the model takes", path.display())));
     }
     notes.extend(pictures.notes.iter().cloned());
-    let test = pictures.rows_of(Part::Test);
-    let (what, rows) =
-        if test.is_empty() { ("all", (0..pictures.labels.len() as u32).collect()) } else { ("the test part", test) };
+    let (what, rows) = scored_part(&pictures.parts);
     let data = Arc::new(pictures.into_dataset(&normalisation)?);
     Ok((format!("{what} of {}", path.display()), Rows { data, rows, cells: None }))
 }

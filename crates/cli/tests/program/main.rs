@@ -7,6 +7,7 @@ mod repeat;
 mod run;
 mod sequences;
 mod tables;
+mod texts;
 
 use std::fs;
 use std::path::{Path, PathBuf};

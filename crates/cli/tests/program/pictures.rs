@@ -47,7 +47,7 @@ fn set(part: &str, of_each: usize, first: usize) -> Vec<(String, Vec<u8>)> {
     all.map(|(class, seed)| (name(class, seed), picture(class, seed))).collect()
 }
 
-fn put(bench: &Bench, folder: &str, files: &[(String, Vec<u8>)]) {
+pub(super) fn put(bench: &Bench, folder: &str, files: &[(String, Vec<u8>)]) {
     for (name, bytes) in files {
         let path = bench.path(folder).join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("makes folders");
@@ -55,7 +55,7 @@ fn put(bench: &Bench, folder: &str, files: &[(String, Vec<u8>)]) {
     }
 }
 
-fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(super) fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, bytes) in files {
         raw_member(&mut builder, name.as_bytes(), tar::EntryType::Regular, bytes);
@@ -64,7 +64,7 @@ fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// A member of any name, also one that a decent program would not write.
-fn raw_member(builder: &mut tar::Builder<Vec<u8>>, name: &[u8], kind: tar::EntryType, bytes: &[u8]) {
+pub(super) fn raw_member(builder: &mut tar::Builder<Vec<u8>>, name: &[u8], kind: tar::EntryType, bytes: &[u8]) {
     let mut header = tar::Header::new_gnu();
     header.as_old_mut().name[..name.len()].copy_from_slice(name);
     header.set_entry_type(kind);
@@ -74,7 +74,7 @@ fn raw_member(builder: &mut tar::Builder<Vec<u8>>, name: &[u8], kind: tar::Entry
     builder.append(&header, bytes).expect("a member");
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).expect("compresses");
     encoder.finish().expect("compresses")
@@ -254,7 +254,7 @@ fn folders_that_make_no_classes_are_refused_with_their_names() {
     refused(&["cat/1.png", "Cat/2.png", "dog/1.png"], "differ in capitals alone; rename one");
     refused(&["test/cat/1.png", "test/dog/1.png"], "but no folder `train`");
     refused(&["train/cat/1.png", "train/dog/1.png", "test/cow/1.png"], "cow is not among the classes");
-    refused(&["a/notes.txt", "b/notes.txt"], "holds no picture");
+    refused(&["a/notes.rst", "b/notes.rst"], "holds no picture");
     fs::create_dir_all(bench.path("f/nothing")).expect("a folder");
     put(&bench, "f", &[file("cat/1.png"), file("cat/2.png"), file("dog/1.png"), file("loose.png")]);
     let message = bench.fails(&["train", "f"]);

@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod builtin;
 pub mod download;
+pub mod files;
 pub mod generate;
 pub mod idx;
 pub mod images;

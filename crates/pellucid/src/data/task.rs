@@ -101,6 +101,14 @@ pub enum Task {
 }
 
 impl Task {
+    /// To tell these classes apart, two or more.
+    pub fn of_classes(classes: Vec<String>) -> Task {
+        match <[String; 2]>::try_from(classes) {
+            Ok(classes) => Task::Binary { classes },
+            Err(classes) => Task::Multiclass { classes },
+        }
+    }
+
     /// The kind, without names.
     pub fn kind(&self) -> TaskKind {
         match self {

@@ -50,7 +50,7 @@ pub enum Preprocessing {
         /// Tokens of a window.
         window: usize,
     },
-    /// Documents of a table.
+    /// Documents: rows of a table, or files.
     Documents {
         /// What was learnt about them.
         plan: DocumentPlan,

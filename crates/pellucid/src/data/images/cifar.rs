@@ -7,12 +7,11 @@
 use std::path::PathBuf;
 
 use super::error::ImagesError;
-use super::files::Files;
 use super::fit::Shape;
-use super::layout::Part;
 use super::{Pictures, USUAL_MEMORY};
 use crate::data::TaskKind;
 use crate::data::download::{self, Checksum};
+use crate::data::files::{Files, Part};
 use crate::data::mnist::Place;
 use crate::data::sources::{Origin, Source, SourceError};
 
@@ -63,7 +62,7 @@ pub(crate) fn load(
             download::fetch(&request, &cache.join(SOURCE.name), options, &mut progress)?
         }
     };
-    let cifar = read(&Files::open(&path, USUAL_MEMORY)?)?;
+    let cifar = read(&Files::open(&path, USUAL_MEMORY).map_err(ImagesError::from)?)?;
     let missing = || ImagesError::Cifar {
         place: path.display().to_string(),
         reason: format!(
@@ -83,9 +82,14 @@ fn part(name: &str) -> Option<Part> {
     if stem == "test_batch" { Some(Part::Test) } else { stem.strip_prefix("data_batch_").map(|_| Part::Train) }
 }
 
+/// Whether a file of that name holds records of the set.
+pub(in crate::data) fn is_record(name: &str) -> bool {
+    part(name).is_some()
+}
+
 /// Whether a file of that name belongs to the set.
-pub(super) fn is_part(name: &str) -> bool {
-    part(name).is_some() || file_name(name) == "batches.meta.txt"
+pub(in crate::data) fn is_part(name: &str) -> bool {
+    is_record(name) || file_name(name) == "batches.meta.txt"
 }
 
 /// What the files hold.

@@ -16,13 +16,8 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 /// Pixels of the largest picture that is decoded: 8192×8192. Larger ones would take gigabytes on each thread.
 pub const MOST_PIXELS: u64 = 1 << 26;
-/// Bytes of the largest file that is read.
-pub const MOST_FILE_BYTES: u64 = 256 << 20;
 /// Bytes that decoding one picture may take.
 const MOST_DECODED_BYTES: u64 = 8 * MOST_PIXELS;
-
-/// Endings of the names of files that are taken for pictures, in lower case.
-pub const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "bmp", "webp"];
 
 /// Why a file is no picture that can be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::decode::{DecodeError, Raster, decode};
-use super::files::Files;
 use super::fit::{Shape, fit};
 use super::normalise::Sums;
+use crate::data::files::Files;
 use crate::data::{ReadBytes, ReadError};
 
 /// Pictures that a thread takes at a time.

@@ -1,7 +1,5 @@
-//! Pictures in folders and archives.
+//! Pictures in folders and archives, which [`files`](super::files) finds.
 //!
-//! * [`files`]: names and bytes of a folder or a tar archive.
-//! * [`layout`]: class and part of each picture, from the folders around it.
 //! * [`decode`]: from bytes to pixels; [`fit`]: from pixels to a row of one shape.
 //! * [`load`]: many at a time, into memory or to be read again; [`normalise`]: mean and deviation of the channels.
 //! * [`cifar`]: the binary files of CIFAR-10.
@@ -9,27 +7,23 @@
 pub(super) mod cifar;
 mod decode;
 mod error;
-mod files;
 mod fit;
-mod layout;
 mod load;
 mod normalise;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use decode::{DecodeError, ENDINGS, MOST_FILE_BYTES, MOST_PIXELS, Raster, decode};
+pub use decode::{DecodeError, MOST_PIXELS, Raster, decode};
 pub use error::ImagesError;
-pub use files::{Files, Tally, is_archive, is_picture};
 pub use fit::Shape;
-pub use layout::Part;
 pub use load::{LARGEST_CHOSEN, LARGEST_KEPT, Workers};
 pub use normalise::Normalisation;
 
-use error::size_words;
 use load::{Outcome, Streamed, choose_shape, decode_entries};
 use normalise::Sums;
 
+use super::files::{Files, FilesError, Kind, Layout, Part, Tally, layout, size_words};
 use super::{ByteRows, Dataset, DatasetError, Features, Task};
 
 /// How pictures are to be read.
@@ -81,12 +75,18 @@ impl Pictures {
     ///
     /// # Errors
     /// Folders that make no classes; pictures that cannot be used, unless they are to be left out.
-    pub fn load(files: Files, known: Option<&[String]>, options: &LoadOptions<'_>) -> Result<Pictures, ImagesError> {
+    pub fn load(
+        mut files: Files,
+        known: Option<&[String]>,
+        options: &LoadOptions<'_>,
+    ) -> Result<Pictures, ImagesError> {
         if let Some(cifar) = cifar::read(&files)? {
             return Pictures::of_cifar(cifar, known);
         }
-        let layout::Layout { classes, mut pictures, mut notes } = layout::layout(&files, known, options.skip_bad)?;
-        notes.splice(0..0, files.notes.iter().cloned());
+        files.keep(Kind::Pictures);
+        let Layout { classes, labelled: mut pictures, mut notes } =
+            layout(&files, Kind::Pictures, known, options.skip_bad)?;
+        notes.splice(0..0, files.notes(Kind::Pictures));
         let entries: Vec<u32> = pictures.iter().map(|picture| picture.entry).collect();
         let (shape, note) = choose_shape(&files, &entries, options.size, options.channels);
         notes.extend(note);
@@ -96,7 +96,7 @@ impl Pictures {
         let (used, sums, bad) = sort_out(outcomes);
         if bad.count > 0 {
             if !options.skip_bad || used.is_empty() {
-                return Err(ImagesError::Bad { bad, all: entries.len() });
+                return Err(FilesError::Bad { kind: Kind::Pictures, bad, all: entries.len() }.into());
             }
             notes.push(format!("{} pictures that cannot be used are left out: {}", bad.count, bad.first.join("; ")));
             if keep {
@@ -124,7 +124,7 @@ impl Pictures {
         if let Some(known) = known.filter(|known| **known != classes) {
             let mut folders = Tally::default();
             classes.iter().filter(|class| !known.contains(class)).for_each(|class| folders.add(class));
-            return Err(ImagesError::UnknownClass { folders, known: known.to_vec() });
+            return Err(FilesError::UnknownClass { folders, known: known.to_vec() }.into());
         }
         let width: usize = cifar::SHAPE.iter().product();
         Ok(Pictures {
@@ -151,10 +151,7 @@ impl Pictures {
 
     /// What is predicted.
     pub fn task(&self) -> Task {
-        match <[String; 2]>::try_from(self.classes.clone()) {
-            Ok(classes) => Task::Binary { classes },
-            Err(classes) => Task::Multiclass { classes },
-        }
+        Task::of_classes(self.classes.clone())
     }
 
     /// The data set of all rows.
@@ -187,11 +184,12 @@ impl Unlabelled {
     ///
     /// # Errors
     /// When there is none.
-    pub fn new(files: Files) -> Result<Unlabelled, ImagesError> {
-        let pictures = files.entries.iter().enumerate().filter(|(_, entry)| is_picture(&entry.name));
+    pub fn new(mut files: Files) -> Result<Unlabelled, ImagesError> {
+        files.keep(Kind::Pictures);
+        let pictures = files.entries.iter().enumerate().filter(|(_, entry)| Kind::Pictures.is_of(&entry.name));
         let entries: Vec<u32> = pictures.map(|(index, _)| index as u32).collect();
         if entries.is_empty() {
-            return Err(ImagesError::NoPictures { path: files.root().to_path_buf() });
+            return Err(FilesError::None { path: files.root().to_path_buf(), kind: Kind::Pictures }.into());
         }
         Ok(Unlabelled { files, entries })
     }
@@ -207,8 +205,8 @@ impl Unlabelled {
     }
 
     /// For the user: what was passed over among the files.
-    pub fn notes(&self) -> &[String] {
-        &self.files.notes
+    pub fn notes(&self) -> Vec<String> {
+        self.files.notes(Kind::Pictures)
     }
 
     /// The name of a picture below the folder or archive.

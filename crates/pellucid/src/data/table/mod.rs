@@ -62,6 +62,8 @@ pub struct Table {
     starts: Vec<u32>,
     /// Line in the file on which each row begins.
     lines: Vec<u32>,
+    /// The column with the file that each row came from, where a row is a file.
+    file_column: Option<usize>,
     notes: Vec<String>,
 }
 
@@ -115,6 +117,7 @@ impl Table {
             text: String::new(),
             starts: Vec::new(),
             lines: Vec::new(),
+            file_column: None,
             notes: Vec::new(),
         };
         for marker in table.missing.iter().filter_map(|marker| marker.bytes().next()) {
@@ -124,6 +127,39 @@ impl Table {
         table.read_rows(&text::tidy(bytes, delimiter), piece.first_line)?;
         table.settle_header(options)?;
         Ok(table)
+    }
+
+    /// A table whose rows are files: `rows` have a cell for each of the `names`, of which the last is that of the file below
+    /// `name`. Nothing but the empty text stands for a missing value.
+    ///
+    /// # Panics
+    /// When a row has another number of cells, or the cells have more bytes than are counted in 32 bits.
+    pub(super) fn of_files<const COLUMNS: usize>(
+        name: String,
+        names: [String; COLUMNS],
+        rows: impl IntoIterator<Item = [String; COLUMNS]>,
+    ) -> Table {
+        let mut table = Table {
+            name,
+            names: names.to_vec(),
+            has_header: true,
+            delimiter: b',',
+            missing: Vec::new(),
+            marker_starts: [false; 256],
+            text: String::new(),
+            starts: vec![0],
+            lines: Vec::new(),
+            file_column: Some(COLUMNS - 1),
+            notes: Vec::new(),
+        };
+        for row in rows {
+            table.lines.push(1);
+            for cell in row {
+                table.text.push_str(cell.trim_ascii());
+                table.starts.push(u32::try_from(table.text.len()).expect("bytes that are counted in 32 bits"));
+            }
+        }
+        table
     }
 
     /// Fills cells and lines from `bytes`, which are valid UTF-8 and tidy; they begin on `first_line` of the file.
@@ -365,6 +401,17 @@ impl Table {
     /// When the table has no such row.
     pub fn line(&self, row: usize) -> usize {
         self.lines[row] as usize
+    }
+
+    /// Where a row is, for people: the table and the line, or the file.
+    ///
+    /// # Panics
+    /// When the table has no such row.
+    pub fn place(&self, row: usize) -> String {
+        match self.file_column {
+            Some(column) => Path::new(&self.name).join(self.cell(row, column)).display().to_string(),
+            None => format!("{}: line {}", self.name, self.line(row)),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Documents with an answer each: rows of a table that have a column of text.
+//! Documents with an answer each: rows of a table that have a column of text. (Files of text are made such a table.)
 //!
 //! A document becomes its tokens, as many as the longest document to be learnt from has, up to a limit; a longer one is cut at
 //! its end, a shorter one filled with padding. A document without any token is read as one of padding.
@@ -37,12 +37,10 @@ pub enum DocumentError {
     #[error("column `{0}` cannot be both the text and what is to be said of it; give another --target")]
     Twice(String),
     /// A character that the model does not know.
-    #[error("{table}: line {line}: {error}")]
+    #[error("{place}: {error}")]
     Unknown {
-        /// The file.
-        table: String,
-        /// The line.
-        line: usize,
+        /// The file, and the line of a table.
+        place: String,
         /// The character.
         error: super::UnknownToken,
     },
@@ -77,6 +75,20 @@ impl DocumentPlan {
             return Err(DocumentError::Twice(table.names()[text].clone()));
         }
         let task = target::learn(table, &[target], options.task, rows)?;
+        DocumentPlan::with_task(table, [text, target], task, rows, (kind, most))
+    }
+
+    /// The same where it is known what is said of a document; `columns` are those of texts and answers.
+    ///
+    /// # Errors
+    /// Texts without a token.
+    pub fn with_task(
+        table: &Table,
+        [text, target]: [usize; 2],
+        task: Task,
+        rows: &[u32],
+        (kind, most): (TokenKind, usize),
+    ) -> Result<DocumentPlan, DocumentError> {
         let all: String = rows.iter().map(|row| lower(table, *row, text) + "\n").collect();
         let tokenizer = Tokenizer::learn(kind, &all);
         let [column, target] = [text, target].map(|index| table.names()[index].clone());
@@ -135,10 +147,10 @@ impl DocumentPlan {
             tokenizer => vec![false; tokenizer.vocabulary()],
         };
         let document = |row: &u32| {
-            let tokens = self.tokenizer.encode(&lower(table, *row, column)).map_err(|error| {
-                let (table, line) = (table.name().to_string(), table.line(*row as usize));
-                DocumentError::Unknown { table, line, error }
-            })?;
+            let tokens = self
+                .tokenizer
+                .encode(&lower(table, *row, column))
+                .map_err(|error| DocumentError::Unknown { place: table.place(*row as usize), error })?;
             Ok(tokens.into_iter().filter(|token| !blank[*token as usize]).collect())
         };
         rows.iter().map(document).collect()

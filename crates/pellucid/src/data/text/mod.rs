@@ -5,6 +5,7 @@
 
 mod bpe;
 mod documents;
+mod files;
 mod pieces;
 mod read;
 mod tokenizer;
@@ -12,6 +13,7 @@ mod windows;
 
 pub use bpe::BytePairs;
 pub use documents::{DocumentError, DocumentPlan};
+pub use files::{TextFiles, UnlabelledTexts};
 pub use read::read_text;
 pub use tokenizer::{TokenKind, Tokenizer, UnknownToken};
 pub use windows::token_windows;

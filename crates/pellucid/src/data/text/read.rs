@@ -20,6 +20,11 @@ pub fn read_text(path: &Path) -> Result<String, TextError> {
         MultiGzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).map_err(failed)?;
         bytes = unpacked;
     }
+    text_of(bytes, name)
+}
+
+/// The text of the bytes of a file, without a byte order mark; `name` says which file.
+pub(super) fn text_of(bytes: Vec<u8>, name: impl Fn() -> String) -> Result<String, TextError> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         let before = &error.as_bytes()[..offset];

@@ -1,14 +1,13 @@
-//! Which picture belongs to which class and part, from the folders that it lies in.
+//! Which file belongs to which class and part, from the folders that it lies in.
 //!
 //! `train/CLASS/…`, and `test/CLASS/…` and `validation/CLASS/…` beside it; or `CLASS/…` alone. Folders around all that are
-//! taken off. Pictures in folders below a class belong to the class. Classes are in the order of their names.
+//! taken off. Files in folders below a class belong to the class. Classes are in the order of their names.
 
 use std::collections::BTreeMap;
 
-use super::error::ImagesError;
-use super::files::{Files, Tally, is_picture};
+use super::{Files, FilesError, Kind, Tally};
 
-/// What a picture is for.
+/// What a file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// To learn from; also where there are no parts.
@@ -31,9 +30,9 @@ impl Part {
     }
 }
 
-/// A picture with its class.
+/// A file with its class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Labelled {
+pub(in crate::data) struct Labelled {
     /// Number of its entry among the files.
     pub entry: u32,
     /// Index of its class.
@@ -42,13 +41,13 @@ pub(super) struct Labelled {
     pub part: Part,
 }
 
-/// The pictures of a folder or archive, with classes.
+/// The files of a folder or archive, with classes.
 #[derive(Debug, Default)]
-pub(super) struct Layout {
+pub(in crate::data) struct Layout {
     /// Names of the classes, in the order of their indices.
     pub classes: Vec<String>,
-    /// Pictures, sorted by part, class and name.
-    pub pictures: Vec<Labelled>,
+    /// Files, sorted by part, class and name.
+    pub labelled: Vec<Labelled>,
     /// For the user.
     pub notes: Vec<String>,
 }
@@ -60,46 +59,51 @@ struct Below<'a> {
     is_utf8: bool,
 }
 
-/// Sorts pictures into classes and parts. With `known`, the classes are those, in that order.
-pub(super) fn layout(files: &Files, known: Option<&[String]>, skip_bad: bool) -> Result<Layout, ImagesError> {
+/// Sorts files of a kind into classes and parts. With `known`, the classes are those, in that order.
+pub(in crate::data) fn layout(
+    files: &Files,
+    kind: Kind,
+    known: Option<&[String]>,
+    skip_bad: bool,
+) -> Result<Layout, FilesError> {
     let root = || files.root().to_path_buf();
-    let mut pictures: Vec<Below<'_>> = Vec::new();
-    for (index, entry) in files.entries.iter().enumerate().filter(|(_, entry)| is_picture(&entry.name)) {
-        pictures.push(Below { parts: entry.name.split('/').collect(), entry: index as u32, is_utf8: entry.is_utf8 });
+    let mut below: Vec<Below<'_>> = Vec::new();
+    for (index, entry) in files.entries.iter().enumerate().filter(|(_, entry)| kind.is_of(&entry.name)) {
+        below.push(Below { parts: entry.name.split('/').collect(), entry: index as u32, is_utf8: entry.is_utf8 });
     }
-    if pictures.is_empty() {
-        return Err(ImagesError::NoPictures { path: root() });
+    if below.is_empty() {
+        return Err(FilesError::None { path: root(), kind });
     }
     let mut folders: Vec<Vec<&str>> = files.folders.iter().map(|folder| folder.split('/').collect()).collect();
-    while let Some(around) = folder_around_all(&pictures) {
-        pictures.iter_mut().for_each(|picture| drop(picture.parts.drain(..1)));
+    while let Some(around) = folder_around_all(&below) {
+        below.iter_mut().for_each(|file| drop(file.parts.drain(..1)));
         folders.retain(|folder| folder[0] == around && folder.len() > 1);
         folders.iter_mut().for_each(|folder| drop(folder.drain(..1)));
     }
     // A folder of a part has folders of classes in it, a class that is called `test` has not.
     let is_part = |name: &str| {
-        let mut inside = pictures.iter().filter(|picture| picture.parts[0] == name);
-        Part::of_folder(name).is_some() && inside.all(|picture| picture.parts.len() >= 3)
+        let mut inside = below.iter().filter(|file| file.parts[0] == name);
+        Part::of_folder(name).is_some() && inside.all(|file| file.parts.len() >= 3)
     };
-    let has_parts = pictures.iter().any(|picture| picture.parts.len() >= 3 && is_part(picture.parts[0]));
+    let has_parts = below.iter().any(|file| file.parts.len() >= 3 && is_part(file.parts[0]));
     let depth = usize::from(has_parts);
     let part_of = |parts: &[&str]| if has_parts { Part::of_folder(parts[0]) } else { Some(Part::Train) };
 
     let mut astray = Tally::default();
-    // Names of classes in each part, and the pictures in them.
+    // Names of classes in each part, and the below in them.
     let mut found: BTreeMap<(Part, &str), Vec<u32>> = BTreeMap::new();
-    for Below { parts, entry, is_utf8 } in &pictures {
+    for Below { parts, entry, is_utf8 } in &below {
         match part_of(parts).filter(|_| parts.len() >= depth + 2) {
             None => astray.add(parts.join("/")),
             Some(_) if !is_utf8 && parts[depth].contains(char::REPLACEMENT_CHARACTER) => {
-                return Err(ImagesError::ClassName { name: parts[depth].to_string() });
+                return Err(FilesError::ClassName { name: parts[depth].to_string() });
             }
             Some(part) => found.entry((part, parts[depth])).or_default().push(*entry),
         }
     }
     let mut notes = Vec::new();
     if astray.count > 0 {
-        notes.push(format!("pictures in no folder of a class are left out: {}", astray.names()));
+        notes.push(format!("{}s in no folder of a class are left out: {}", kind.noun(), astray.names()));
     }
     let mut empty = Tally::default();
     for folder in folders.iter().filter(|folder| folder.len() == depth + 1) {
@@ -108,10 +112,10 @@ pub(super) fn layout(files: &Files, known: Option<&[String]>, skip_bad: bool) ->
         }
     }
     if empty.count > 0 && !skip_bad {
-        return Err(ImagesError::EmptyClass { folders: empty });
+        return Err(FilesError::EmptyClass { kind, folders: empty });
     }
     if empty.count > 0 {
-        notes.push(format!("folders without a picture are left out: {}", empty.names()));
+        notes.push(format!("folders without a {} are left out: {}", kind.noun(), empty.names()));
     }
     check_twins(found.keys().map(|(_, class)| *class))?;
     let classes: Vec<String> = match known {
@@ -119,13 +123,13 @@ pub(super) fn layout(files: &Files, known: Option<&[String]>, skip_bad: bool) ->
         None => found.keys().filter(|(part, _)| *part == Part::Train).map(|(_, class)| class.to_string()).collect(),
     };
     if known.is_none() && classes.is_empty() && has_parts {
-        return Err(ImagesError::NoTraining { path: root() });
+        return Err(FilesError::NoTraining { path: root() });
     }
     if known.is_none() && classes.len() < 2 {
-        return Err(ImagesError::Classes { path: root(), found: classes.len() });
+        return Err(FilesError::Classes { path: root(), kind, found: classes.len() });
     }
     let mut unknown = Tally::default();
-    let mut labelled = Vec::with_capacity(pictures.len());
+    let mut labelled = Vec::with_capacity(below.len());
     for ((part, class), entries) in found {
         match classes.iter().position(|known| known == class) {
             Some(index) => {
@@ -135,27 +139,27 @@ pub(super) fn layout(files: &Files, known: Option<&[String]>, skip_bad: bool) ->
         }
     }
     if unknown.count > 0 {
-        return Err(ImagesError::UnknownClass { folders: unknown, known: classes });
+        return Err(FilesError::UnknownClass { folders: unknown, known: classes });
     }
     if labelled.is_empty() {
-        return Err(ImagesError::Classes { path: root(), found: 0 });
+        return Err(FilesError::Classes { path: root(), kind, found: 0 });
     }
-    Ok(Layout { classes, pictures: labelled, notes })
+    Ok(Layout { classes, labelled, notes })
 }
 
-/// The one folder that all pictures lie in, if the folders of classes are further in.
-fn folder_around_all<'a>(pictures: &[Below<'a>]) -> Option<&'a str> {
-    let first = pictures[0].parts[0];
-    let all = pictures.iter().all(|picture| picture.parts.len() >= 3 && picture.parts[0] == first);
+/// The one folder that all files lie in, if the folders of classes are further in.
+fn folder_around_all<'a>(below: &[Below<'a>]) -> Option<&'a str> {
+    let first = below[0].parts[0];
+    let all = below.iter().all(|file| file.parts.len() >= 3 && file.parts[0] == first);
     (all && Part::of_folder(first).is_none()).then_some(first)
 }
 
-fn check_twins<'a>(classes: impl Iterator<Item = &'a str>) -> Result<(), ImagesError> {
+fn check_twins<'a>(classes: impl Iterator<Item = &'a str>) -> Result<(), FilesError> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     for class in classes {
         match seen.insert(class.to_lowercase(), class) {
             Some(other) if other != class => {
-                return Err(ImagesError::Twins { first: other.to_string(), second: class.to_string() });
+                return Err(FilesError::Twins { first: other.to_string(), second: class.to_string() });
             }
             _ => {}
         }

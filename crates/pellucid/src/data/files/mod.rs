@@ -1,7 +1,11 @@
-//! Files of a folder or a tar archive, by name; their bytes when they are asked for.
+//! Files of a folder or a tar archive, by name; their bytes when they are asked for. [`layout`]: class and part of each, from
+//! the folders around it.
 //!
 //! Nothing is ever written. A `.tar` is read in place: its members are found once, and read where they lie. A compressed
 //! one can only be read from the front, so the members that are of use are kept in memory, within a budget.
+
+mod error;
+mod layout;
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -14,14 +18,62 @@ use std::sync::{Mutex, PoisonError};
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, EntryType};
 
-use super::decode::{ENDINGS, MOST_FILE_BYTES};
-use super::error::ImagesError;
-use crate::data::ReadError;
+pub use error::FilesError;
+pub use layout::Part;
 
+pub(super) use error::size_words;
+pub(super) use layout::{Layout, layout};
+
+use super::ReadError;
+use super::images::cifar;
+
+/// Bytes of the largest file that is read.
+pub const MOST_FILE_BYTES: u64 = 256 << 20;
 /// Bytes that the name and the attributes of one member of an archive may take.
 const MOST_HEADER_BYTES: u64 = 1 << 20;
 /// Memory of an entry besides its name and bytes, about.
 const ENTRY_BYTES: u64 = 96;
+
+/// What files hold, by the endings of their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Pictures.
+    Pictures,
+    /// Documents in plain text.
+    Texts,
+}
+
+impl Kind {
+    /// All kinds. Where files are of several, they are taken for the first.
+    const ALL: [Kind; 2] = [Kind::Pictures, Kind::Texts];
+
+    /// Endings of names, in lower case.
+    pub fn endings(self) -> &'static [&'static str] {
+        match self {
+            Kind::Pictures => &["png", "jpg", "jpeg", "gif", "bmp", "webp"],
+            Kind::Texts => &["txt"],
+        }
+    }
+
+    /// Whether the name's ending is one of these.
+    pub fn is_of(self, name: &str) -> bool {
+        let ending = name.rsplit('/').next().unwrap_or_default().rsplit_once('.').map(|(_, ending)| ending);
+        ending.is_some_and(|ending| self.endings().iter().any(|known| ending.eq_ignore_ascii_case(known)))
+    }
+
+    /// Whether a file of that name is of use among those of the kind.
+    fn takes(self, name: &str) -> bool {
+        self.is_of(name) || self == Kind::Pictures && cifar::is_part(name)
+    }
+
+    /// `picture` or `text`.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Kind::Pictures => "picture",
+            Kind::Texts => "text",
+        }
+    }
+}
 
 /// A file, or a member of an archive.
 #[derive(Debug)]
@@ -87,14 +139,10 @@ pub struct Files {
     /// Folders below the root, whether anything lies in them or not.
     pub(super) folders: Vec<String>,
     store: Store,
-    /// For the user: what was passed over.
-    pub(super) notes: Vec<String>,
-}
-
-/// Whether the name's ending is that of a picture.
-pub fn is_picture(name: &str) -> bool {
-    let ending = name.rsplit('/').next().unwrap_or_default().rsplit_once('.').map(|(_, ending)| ending);
-    ending.is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+    /// Files that are of no use.
+    others: Tally,
+    /// Links, devices, names that lead out of the archive.
+    refused: Tally,
 }
 
 /// Whether the file's name is that of an archive that can be read: `.tar`, `.tar.gz` or `.tgz`.
@@ -103,9 +151,9 @@ pub fn is_archive(path: &Path) -> bool {
     [".tar", ".tar.gz", ".tgz"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// Whether a file may be of use: a picture, or part of CIFAR-10.
+/// Whether a file may be of use.
 fn is_wanted(name: &str) -> bool {
-    is_picture(name) || super::cifar::is_part(name)
+    Kind::ALL.iter().any(|kind| kind.takes(name))
 }
 
 /// Files of the system: `.DS_Store`, `._cat.jpg`, `__MACOSX/`.
@@ -132,14 +180,8 @@ impl Found {
         self.entries.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.place.cmp_path(&b.place)));
         self.folders.sort();
         self.folders.dedup();
-        let mut notes = Vec::new();
-        if self.others.count > 0 {
-            notes.push(format!("files that are no pictures are left out: {}", self.others.names()));
-        }
-        if self.refused.count > 0 {
-            notes.push(format!("links and unsafe names are left out: {}", self.refused.names()));
-        }
-        Files { root: root.to_path_buf(), entries: self.entries, folders: self.folders, store, notes }
+        let Found { entries, folders, others, refused, .. } = self;
+        Files { root: root.to_path_buf(), entries, folders, store, others, refused }
     }
 }
 
@@ -154,14 +196,14 @@ impl Place {
 }
 
 impl Files {
-    /// Finds the files of `path`: a folder, an archive, or a single picture.
+    /// Finds the files of `path`: a folder, an archive, or a single file.
     ///
     /// `memory` bounds what is kept of an archive, in bytes.
     ///
     /// # Errors
     /// When it cannot be read, an archive is damaged, or a compressed one takes more than `memory`.
-    pub fn open(path: &Path, memory: u64) -> Result<Files, ImagesError> {
-        let failed = |source| ImagesError::Open { path: path.to_path_buf(), source };
+    pub fn open(path: &Path, memory: u64) -> Result<Files, FilesError> {
+        let failed = |source| FilesError::Open { path: path.to_path_buf(), source };
         if fs::metadata(path).map_err(failed)?.is_dir() {
             let mut found = Found::default();
             walk(path, String::new(), &mut found)?;
@@ -181,7 +223,7 @@ impl Files {
         let mut start = [0; 2];
         let is_gzip = file.read(&mut start).map_err(failed)? == 2 && start == [0x1f, 0x8b];
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
-        let damaged = |source| ImagesError::Archive { path: path.to_path_buf(), source };
+        let damaged = |source| FilesError::Archive { path: path.to_path_buf(), source };
         if is_gzip {
             let (found, bytes) = read_compressed(path, MultiGzDecoder::new(BufReader::new(file)), memory)?;
             Ok(found.into_files(path, Store::Memory(bytes)))
@@ -189,10 +231,41 @@ impl Files {
             let found =
                 index(BufReader::new(file.try_clone().map_err(failed)?), memory).map_err(|stop| match stop {
                     Stop::Io(source) => damaged(source),
-                    Stop::Budget => ImagesError::Memory { path: path.to_path_buf(), memory, compressed: false },
+                    Stop::Budget => FilesError::Memory { path: path.to_path_buf(), memory, compressed: false },
                 })?;
             Ok(found.into_files(path, Store::Archive(Mutex::new(file))))
         }
+    }
+
+    /// What the files hold: pictures, if there is one among them.
+    pub fn kind(&self) -> Option<Kind> {
+        let holds =
+            |kind: &Kind| self.entries.iter().any(|entry| kind.is_of(&entry.name) || cifar::is_record(&entry.name));
+        Kind::ALL.into_iter().find(holds)
+    }
+
+    /// Leaves out all files but those of the kind.
+    pub(super) fn keep(&mut self, kind: Kind) {
+        let (entries, others) = (&mut self.entries, &mut self.others);
+        entries.retain(|entry| {
+            let takes = kind.takes(&entry.name);
+            if !takes {
+                others.add(&entry.name);
+            }
+            takes
+        });
+    }
+
+    /// For the user: what was passed over besides those of the kind.
+    pub(super) fn notes(&self, kind: Kind) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.others.count > 0 {
+            notes.push(format!("files that are no {}s are left out: {}", kind.noun(), self.others.names()));
+        }
+        if self.refused.count > 0 {
+            notes.push(format!("links and unsafe names are left out: {}", self.refused.names()));
+        }
+        notes
     }
 
     /// Bytes that are held in memory.
@@ -251,11 +324,11 @@ impl Files {
 
 /// Collects the files below `root/below`. Links to files are read, links to folders are not followed: they may lead
 /// round in a circle.
-fn walk(root: &Path, below: String, found: &mut Found) -> Result<(), ImagesError> {
+fn walk(root: &Path, below: String, found: &mut Found) -> Result<(), FilesError> {
     let mut left = vec![(PathBuf::new(), below)];
     while let Some((folder, name)) = left.pop() {
         let whole = root.join(&folder);
-        let failed = |source| ImagesError::Open { path: whole.clone(), source };
+        let failed = |source| FilesError::Open { path: whole.clone(), source };
         for entry in fs::read_dir(&whole).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let file_name = entry.file_name();
@@ -388,7 +461,7 @@ fn index<R: Read + Seek>(reader: R, memory: u64) -> Result<Found, Stop> {
 }
 
 /// Reads the members of a compressed archive, from the front to the end.
-fn read_compressed(path: &Path, reader: impl Read, memory: u64) -> Result<(Found, Vec<u8>), ImagesError> {
+fn read_compressed(path: &Path, reader: impl Read, memory: u64) -> Result<(Found, Vec<u8>), FilesError> {
     let left = Rc::new(Cell::new(MOST_HEADER_BYTES));
     let mut archive = Archive::new(Metered { inner: reader, left: left.clone() });
     let (mut found, mut members, mut bytes) = (Found::default(), Members::default(), Vec::new());
@@ -421,7 +494,7 @@ fn read_compressed(path: &Path, reader: impl Read, memory: u64) -> Result<(Found
             found.entries = members.entries;
             Ok((found, bytes))
         }
-        Err(Stop::Io(source)) => Err(ImagesError::Archive { path: path.to_path_buf(), source }),
-        Err(Stop::Budget) => Err(ImagesError::Memory { path: path.to_path_buf(), memory, compressed: true }),
+        Err(Stop::Io(source)) => Err(FilesError::Archive { path: path.to_path_buf(), source }),
+        Err(Stop::Budget) => Err(FilesError::Memory { path: path.to_path_buf(), memory, compressed: true }),
     }
 }
