@@ -1,7 +1,7 @@
 //! From settings to what the fit loop takes: network, loss, options.
 
 use pellucid::data::{Augmentation, Task, TaskKind};
-use pellucid::graph::Graph;
+use pellucid::graph::{Graph, PlanError};
 use pellucid::model::Preprocessing;
 use pellucid::nn::notation::Network;
 use pellucid::nn::{BuiltNetwork, Init, Link, Loss, LossLayer, NetworkError, NetworkOptions};
@@ -52,7 +52,7 @@ impl Recipe {
         let loss = loss(&settings, prepared, &graph)?;
         let mut options = options(&settings, &prepared.task, !prepared.validation.is_empty())?;
         if task.kind() == TaskKind::Tokens {
-            options.windows = windows(&settings, &graph);
+            options.windows = windows(&settings, &graph)?;
         }
         let sample_shape = &prepared.train.data.sample_shape;
         options.augmentation.check(sample_shape).map_err(|error| Failure::new(format!("--augment: {error}")))?;
@@ -131,14 +131,18 @@ fn network(settings: &Settings, prepared: &Prepared) -> Outcome<BuiltNetwork> {
 }
 
 /// Windows of a text go on where those before ended if the user says so; else where recurrent layers have a state to go on with,
-/// and no attention sees all of its window anew.
-fn windows(settings: &Settings, graph: &Graph) -> Windows {
+/// and no layer sees all of its window anew, as attention does, or from its end.
+fn windows(settings: &Settings, graph: &Graph) -> Outcome<Windows> {
     let has = |names: &[&str]| graph.nodes().iter().any(|node| names.contains(&node.op.name()));
-    let carries = || has(&["RNN", "LSTM", "GRU"]) && !has(&["Attention"]);
-    match settings.carry {
-        Some(YesNo(true)) => Windows::Carried,
-        None if carries() => Windows::Carried,
-        _ => Windows::Shifted,
+    let reversed = graph.nodes().iter().find(|node| node.op.reverses_time());
+    match (settings.carry, reversed) {
+        (Some(YesNo(true)), Some(node)) => {
+            let label = node.label.clone();
+            Err(Failure::new(format!("--carry yes: {}", PlanError::Reversed { label })))
+        }
+        (Some(YesNo(true)), None) => Ok(Windows::Carried),
+        (None, None) if has(&["RNN", "LSTM", "GRU"]) && !has(&["Attention"]) => Ok(Windows::Carried),
+        _ => Ok(Windows::Shifted),
     }
 }
 

@@ -6,8 +6,10 @@ use kernels::device::Device;
 use kernels::simd::Isa;
 use pellucid::data::text::token_windows;
 use pellucid::data::{Dataset, Task};
-use pellucid::graph::{Graph, Parameters};
-use pellucid::nn::{Loss, NetworkOptions};
+use pellucid::graph::{Graph, Parameters, PlanOptions, Session};
+use pellucid::model::{Model, Preprocessing};
+use pellucid::nn::{Link, Loss, NetworkOptions};
+use pellucid::ops::OpTable;
 use pellucid::train::{BatchSize, Fit, FitOptions, Fitted, Part, Silent, TrainError, Windows, evaluate_windows};
 
 const VOCABULARY: usize = 7;
@@ -92,4 +94,77 @@ fn windows_need_a_sequence_of_targets() {
     let data = token_windows(&tokens(17), 16).expect("a window");
     let error = train(&data, Windows::Shifted, device(Isa::best(), 1)).expect_err("one window").to_string();
     assert_eq!(error, "windows of one sequence must be two at least; choose shorter ones");
+}
+
+#[test]
+fn windows_do_not_carry_through_a_layer_that_begins_at_their_end() {
+    let graph = Arc::new(network("embedding 5 -> gru 4 both -> dense", 8));
+    let device = device(Isa::best(), 1);
+    let parameters = Parameters::initialise(&graph, &device, 1);
+    let output = graph.outputs()[0];
+    let mut session = Session::new(graph, device.clone(), parameters, 0);
+    let mut plan = |carries| session.plan(&PlanOptions { batch: 2, outputs: &[output], carries, ..Default::default() });
+    assert!(plan(false).is_ok());
+    let error = plan(true).expect_err("refused");
+    assert!(error.to_string().starts_with("layer 1 goes through time from the last step to the first"), "{error}");
+
+    let data = token_windows(&tokens(200), 8).expect("windows");
+    let network = network("embedding 5 -> gru 4 both -> dense", 8);
+    let options = FitOptions { windows: Windows::Carried, ..FitOptions::default() };
+    let (loss, task) = (Loss::cross_entropy(), task());
+    let fit = Fit { device, ..Fit::new(&network, &loss, &task, Part::all(&data), &options) };
+    let error = fit.run(&mut Silent).expect_err("refused");
+    assert!(error.to_string().contains("from the last step to the first"), "{error}");
+}
+
+#[test]
+fn models_of_padded_sequences_predict_the_same_bits_when_they_are_read_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let device = device(Isa::best(), 2);
+    for (i, line) in [
+        "embedding 6 -> lstm 9 -> last -> dropout 0.2 -> dense",
+        "embedding 6 -> 2 * gru 16 both -> last -> dense",
+        "embedding 6 -> rnn 8 layers=2 dropout=0.1 -> mean-time -> dense",
+        "embedding 8 -> positions learnt -> 2 * transformer 8 heads 2 -> mean-time -> dense",
+        "tokens -> 2 * transformer 16 heads 4 causal -> max-time -> dense",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let padding = VOCABULARY as u32 - 1;
+        let options = NetworkOptions {
+            outputs: Some(3),
+            vocabulary: Some(VOCABULARY),
+            padding: Some(padding),
+            ..NetworkOptions::default()
+        };
+        let graph = options.build(&line.parse().expect("notation"), &[12]).expect("a network").graph;
+        let model = Model {
+            network: Some(line.to_string()),
+            parameters: Parameters::initialise(&graph, &device, 4),
+            graph: Arc::new(graph),
+            task: Task::Multiclass { classes: ["a", "b", "c"].map(String::from).to_vec() },
+            link: Link::Logits,
+            preprocessing: Preprocessing::Numbers,
+            training: serde_json::Value::Null,
+        };
+        let path = folder.path().join(format!("{i}.safetensors"));
+        model.save(&path).expect("saved");
+        let back = Model::open(&path, &OpTable::standard()).expect("the same file");
+        let tokens = tokens(30 * 12);
+        let real = |row: usize, step: usize| step == 0 || step < row * 7 % 13;
+        let inputs: Vec<f32> = tokens
+            .iter()
+            .enumerate()
+            .map(|(at, token)| if real(at / 12, at % 12) { (token % padding) as f32 } else { padding as f32 })
+            .collect();
+        let predict = |model: &Model| {
+            let mut outputs = vec![0.0; 30 * 3];
+            model.predictor(device.clone()).expect("a small network").predict(&inputs, &mut outputs);
+            outputs
+        };
+        let (there, again) = (predict(&model), predict(&back));
+        assert_eq!(there, again, "{line}");
+        assert_ne!(there[..3], there[3..6], "{line}");
+    }
 }

@@ -238,6 +238,9 @@ fn what_is_no_text_or_no_series_is_refused_with_its_place() {
     }
     let both = "embedding 8 -> gru 8 both -> dense";
     bench.json(&["train", "verses.txt", "--net", both, "--window", "16", "--epochs", "1", "--out", "both"]);
+    assert!(bench.read("both/config.toml").contains("carry = false"));
+    let error = bench.fails(&["train", "verses.txt", "--net", both, "--carry", "yes", "--out", "none"]);
+    assert!(error.contains("--carry yes: layer 1") && !bench.path("none").exists(), "{error}");
     let error = bench.fails(&["generate", "both"]);
     assert!(error.contains("looks ahead"), "{error}");
     bench.json(&["train", "verses.txt", "--net", NET, "--window", "16", "--epochs", "1", "--out", "run"]);

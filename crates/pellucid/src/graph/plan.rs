@@ -70,6 +70,15 @@ pub enum PlanError {
         /// The shape of the value, printed.
         shape: String,
     },
+    /// A plan that carries, of a network that begins at the end.
+    #[error(
+        "layer {label} goes through time from the last step to the first, so it looks ahead: no window can go on where another \
+         ended; leave out `both`, or let windows stand apart"
+    )]
+    Reversed {
+        /// The layer.
+        label: String,
+    },
     /// The network does not take sequences of that length.
     #[error("sequences of {length} steps do not fit the network: {problem}")]
     Length {
@@ -176,6 +185,9 @@ impl Plan {
     pub fn new(graph: &Graph, parameters: &Parameters, options: &PlanOptions) -> Result<Plan, PlanError> {
         if options.batch == 0 {
             return Err(PlanError::EmptyBatch);
+        }
+        if let Some(node) = graph.nodes.iter().find(|node| options.carries && node.op.reverses_time()) {
+            return Err(PlanError::Reversed { label: node.label.clone() });
         }
         let resized;
         let graph = match options.length {
