@@ -7,7 +7,7 @@ use kernels::unary::{self, Unary};
 use serde_json::Value;
 
 use super::check::{Bound, Case, Values};
-use super::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes};
+use super::{Attributes, Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes};
 use crate::tensor::Shape;
 
 /// An element-wise function of one variable with a name; being one makes it an [`Op`] with one input and an output of
@@ -18,6 +18,9 @@ pub trait Activation: Unary + Debug + 'static {
 
     /// Floating-point operations for one value, about.
     const FLOPS: u64;
+
+    /// See [`Op::formulas`].
+    const FORMULAS: Option<[&'static str; 2]> = None;
 
     /// See [`Op::commutes_with_max`].
     const COMMUTES_WITH_MAX: bool = false;
@@ -31,20 +34,16 @@ pub trait Activation: Unary + Debug + 'static {
     fn check(&self) -> Result<(), ShapeError> {
         Ok(())
     }
+
+    /// The formula in f64, by plain code: see [`Op::reference`].
+    fn exact(&self, x: f64) -> f64;
 }
 
-/// Cases of an activation, near zero and far from it; `function` is the reference, `kinks` are where it has no
-/// derivative.
-pub fn activation_cases<F: Activation>(
-    activation: F,
-    kinks: &[f32],
-    function: impl Fn(f64) -> f64 + Clone + Send + Sync + 'static,
-    value: Bound,
-    gradient: Bound,
-) -> Vec<Case> {
+/// Cases of an activation, near zero and far from it; `kinks` are where it has no derivative.
+pub fn activation_cases<F: Activation>(activation: F, kinks: &[f32], value: Bound, gradient: Bound) -> Vec<Case> {
     let case = |name: &str, spread: f32| {
         let values = Values::AwayFrom { spread, kinks: kinks.to_vec(), margin: 0.05 };
-        Case::elementwise(activation, values, function.clone())
+        Case::elementwise(activation, values)
             .named(format!("{name}, {activation:?}"))
             .within(value, gradient)
             .refuses([Shape::batched(&[2]), Shape::batched(&[2])], "takes 1 inputs, got 2")
@@ -100,6 +99,14 @@ impl<F: Activation> Op for F {
 
     fn commutes_with_max(&self) -> bool {
         F::COMMUTES_WITH_MAX
+    }
+
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        F::FORMULAS
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        Some(at.inputs[0].iter().map(|&x| self.exact(x)).collect())
     }
 
     fn forward(&self, run: &Run, pass: Forward) {

@@ -3,7 +3,7 @@
 use kernels::binary;
 
 use super::check::Case;
-use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes, broadcast};
+use super::{Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, broadcast};
 use crate::tensor::Shape;
 
 /// z = x + y, where y has the shape of x or its last axes
@@ -31,6 +31,14 @@ impl Op for Add {
         true
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["y = x₁ + x₂", "∂L/∂x₁ = dy, ∂L/∂x₂ = dy"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        Some(broadcast::reference(at, |x, y| x + y))
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         broadcast::forward(run.device, binary::Add, pass);
     }
@@ -48,5 +56,5 @@ impl Op for Add {
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
-    broadcast::cases(Add, |x, y| x + y)
+    broadcast::cases(Add)
 }

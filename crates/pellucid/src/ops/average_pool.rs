@@ -6,9 +6,9 @@
 
 use kernels::pooling::{Regions, average_pool, average_pool_backward};
 
-use super::check::{Bound, Case, Input, Sample};
+use super::check::{Bound, Case, Input};
 use super::window::{Window, looked_at};
-use super::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes, attributes_of};
+use super::{Attributes, Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of};
 use crate::tensor::Shape;
 
 /// The mean of each window; one number for each axis (one or two) of what slides.
@@ -72,6 +72,29 @@ impl Op for AveragePool {
         (at.output_elements() * self.window().taps()) as u64
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["y = mean x of each window", "∂L/∂x = dy / size, summed over the windows"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let windows = self.window().windows(&at.dims[0]);
+        // Places of a window that lie within the input and its padding, along one axis.
+        let along = |axis: usize, output: usize| {
+            let end = windows.input[axis] + 2 * windows.padding[axis];
+            (0..windows.kernel[axis]).filter(|tap| output * windows.stride[axis] + tap < end).count()
+        };
+        let count = |output: usize, places: &[usize]| {
+            let (i, j) = (output / windows.output[1], output % windows.output[1]);
+            if self.count_include_pad { along(0, i) * along(1, j) } else { places.len() }
+        };
+        let planes = at.inputs[0].chunks(windows.input.iter().product());
+        let mean = |x: &[f64], (output, places): (usize, &Vec<usize>)| {
+            places.iter().map(|&place| x[place]).sum::<f64>() / count(output, places) as f64
+        };
+        let means = |x: &[f64]| looked_at(&windows).iter().enumerate().map(|at| mean(x, at)).collect::<Vec<_>>();
+        Some(planes.flat_map(means).collect())
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let x = pass.inputs[0];
         average_pool(run.device, &self.regions(x.dims), x.data, pass.output);
@@ -88,28 +111,9 @@ impl Op for AveragePool {
 pub(super) fn cases() -> Vec<Case> {
     let bound = Bound::magnitude(5.0, "half a unit for each of up to nine terms, and a quotient");
     let of = |name: &str, sample: &[usize], op: AveragePool| {
-        let windows = op.window().windows(Shape::batched(sample).dims(1).as_slice());
-        let counted = op.count_include_pad;
-        let reference = move |at: &Sample| {
-            // Places of a window that lie within the input and its padding, along one axis.
-            let along = |axis: usize, output: usize| {
-                let end = windows.input[axis] + 2 * windows.padding[axis];
-                (0..windows.kernel[axis]).filter(|tap| output * windows.stride[axis] + tap < end).count()
-            };
-            let count = |output: usize, places: &[usize]| {
-                let (i, j) = (output / windows.output[1], output % windows.output[1]);
-                if counted { along(0, i) * along(1, j) } else { places.len() }
-            };
-            let planes = at.inputs[0].chunks(windows.input.iter().product());
-            let mean = |x: &[f64], (output, places): (usize, &Vec<usize>)| {
-                places.iter().map(|&place| x[place]).sum::<f64>() / count(output, places) as f64
-            };
-            let means = |x: &[f64]| looked_at(&windows).iter().enumerate().map(|at| mean(x, at)).collect::<Vec<_>>();
-            planes.flat_map(means).collect()
-        };
         let axes = op.kernel.len();
         let other = if axes == 1 { Shape::batched(&[4, 8, 8]) } else { Shape::batched(&[4, 8]) };
-        Case::new(op, [Input::batched(sample)], reference)
+        Case::new(op, [Input::batched(sample)])
             .named(name)
             .within(bound, bound)
             .refuses([other.clone(), other.clone()], "takes 1 inputs, got 2")

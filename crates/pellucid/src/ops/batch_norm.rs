@@ -13,8 +13,10 @@
 
 use kernels::normalise::{BatchNorm as Sizing, Statistics, batch_norm, batch_norm_backward};
 
-use super::check::{Bound, Case, Input, Sample, Values};
-use super::{Attributes, Backward, ChannelAffine, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, attributes_of};
+use super::check::{Bound, Case, Input, Values};
+use super::{
+    Attributes, Backward, ChannelAffine, Forward, Memory, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of,
+};
 use crate::tensor::{Dim, Shape, Tensor};
 
 /// Batch normalisation with inputs x, weight, bias, running_mean and running_var.
@@ -136,6 +138,33 @@ impl Op for BatchNorm {
         Some(ChannelAffine { scale: each(&scale), shift: each(&shift) })
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some([
+            "y = w (x - mean) / √(variance + ε) + b, for each channel",
+            "∂L/∂x = dy w / √(variance + ε), ∂L/∂w = Σ dy (y - b) / w, ∂L/∂b = Σ dy",
+        ])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let [x, weight, bias, mean, variance] = [0, 1, 2, 3, 4].map(|input: usize| &at.inputs[input]);
+        let (channels, span) = (at.dims[0][1], at.dims[0][2..].iter().product::<usize>());
+        let channel = |i: usize| i / span % channels;
+        let statistics = |c: usize| {
+            if self.fixed {
+                return (mean[c], variance[c]);
+            }
+            let values: Vec<f64> = (0..x.len()).filter(|&i| channel(i) == c).map(|i| x[i]).collect();
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            (mean, values.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / values.len() as f64)
+        };
+        let each: Vec<(f64, f64)> = (0..channels).map(statistics).collect();
+        let normalised = |i: usize| {
+            let (mean, variance) = each[channel(i)];
+            (x[i] - mean) / (variance + f64::from(self.eps)).sqrt()
+        };
+        Some((0..x.len()).map(|i| normalised(i) * weight[channel(i)] + bias[channel(i)]).collect())
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let [x, weight, bias] = [pass.inputs[0], pass.inputs[1], pass.inputs[2]];
         let sizing = self.sizing(x.dims, weight.data, bias.data);
@@ -179,25 +208,6 @@ pub(super) fn cases() -> Vec<Case> {
     let of = |name: &str, sample: &[usize], fixed: bool, batches: &[usize]| {
         let channels = sample[0];
         let op = BatchNorm { eps: 1e-3, fixed, ..BatchNorm::default() };
-        let reference = move |at: &Sample| {
-            let [x, weight, bias, mean, variance] = [0, 1, 2, 3, 4].map(|input: usize| &at.inputs[input]);
-            let span: usize = at.dims[0][2..].iter().product();
-            let channel = |i: usize| i / span % channels;
-            let statistics = |c: usize| {
-                if fixed {
-                    return (mean[c], variance[c]);
-                }
-                let values: Vec<f64> = (0..x.len()).filter(|&i| channel(i) == c).map(|i| x[i]).collect();
-                let mean = values.iter().sum::<f64>() / values.len() as f64;
-                (mean, values.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / values.len() as f64)
-            };
-            let each: Vec<(f64, f64)> = (0..channels).map(statistics).collect();
-            let normalised = |i: usize| {
-                let (mean, variance) = each[channel(i)];
-                (x[i] - mean) / (variance + f64::from(1e-3f32)).sqrt()
-            };
-            (0..x.len()).map(|i| normalised(i) * weight[channel(i)] + bias[channel(i)]).collect()
-        };
         let per_channel = Shape::fixed(&[channels]);
         let running = Input::new(per_channel.clone(), Values::Uniform(0.5, 2.0));
         let parameter = Input::fixed(&[channels]);
@@ -208,7 +218,7 @@ pub(super) fn cases() -> Vec<Case> {
             let channels = |index: usize| Shape::fixed(&[sample[0] + usize::from(wrong == Some(index))]);
             [x, channels(1), channels(2), channels(3), channels(4)]
         };
-        let case = Case::new(op, inputs, reference)
+        let case = Case::new(op, inputs)
             .named(name)
             .batches(batches.iter().copied())
             .within(value, gradient)

@@ -5,8 +5,8 @@ use kernels::binary::{self, Binary};
 use kernels::device::Device;
 use kernels::reduce::column_sums;
 
-use super::check::{Bound, Case, Input, Sample, Values};
-use super::{Forward, Op, ShapeError};
+use super::check::{Bound, Case, Input, Values};
+use super::{Forward, Op, Sample, ShapeError};
 use crate::tensor::{Dim, Shape, Tensor};
 
 /// The shape of the first input, if the second has the same, or its last axes without the batch, or the same but for a single
@@ -83,21 +83,23 @@ pub(super) fn output_gradient<'a>(dz: &'a [f32], dx: &'a Option<&mut [f32]>) -> 
     }
 }
 
+/// f(x, y) in f64: see [`Op::reference`].
+pub(super) fn reference(at: &Sample, f: fn(f64, f64) -> f64) -> Vec<f64> {
+    let y = &at.inputs[1];
+    let steps = steps(&at.dims[0], &at.dims[1]);
+    let place = |i: usize| match steps {
+        Some((sequences, width)) => i / (at.inputs[0].len() / sequences) * width + i % width,
+        None => i % y.len(),
+    };
+    at.inputs[0].iter().enumerate().map(|(i, &x)| f(x, y[place(i)])).collect()
+}
+
 /// Cases for `op`, whose reference is `f` on two numbers.
-pub(super) fn cases(op: impl Op + Copy + 'static, f: fn(f64, f64) -> f64) -> Vec<Case> {
+pub(super) fn cases(op: impl Op + Copy + 'static) -> Vec<Case> {
     let of = |name: &str, second: Shape| {
-        let reference = move |at: &Sample| {
-            let y = &at.inputs[1];
-            let steps = steps(&at.dims[0], &at.dims[1]);
-            let place = |i: usize| match steps {
-                Some((sequences, width)) => i / (at.inputs[0].len() / sequences) * width + i % width,
-                None => i % y.len(),
-            };
-            at.inputs[0].iter().enumerate().map(|(i, &x)| f(x, y[place(i)])).collect()
-        };
         let rows = 600.0;
         let gradient = Bound::magnitude(0.5 * (rows + 2.0), "half a unit for each row of a sum");
-        Case::new(op, [Input::batched(&[2, 17]), Input::new(second, Values::Normal(1.0))], reference)
+        Case::new(op, [Input::batched(&[2, 17]), Input::new(second, Values::Normal(1.0))])
             .named(name)
             .batches([1, 2, 5, rows as usize / 2])
             .within(Bound::ROUNDED, gradient)

@@ -15,9 +15,9 @@ use kernels::conv::{
     weight_gradient_scratch,
 };
 
-use super::check::{Bound, Case, Input, Sample};
+use super::check::{Bound, Case, Input};
 use super::convolution::{Settings, output};
-use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, attributes_of};
+use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of};
 use crate::tensor::{Shape, Tensor};
 
 /// Transposed convolution with inputs x, w and, unless there is no bias, b.
@@ -134,6 +134,10 @@ impl Op for ConvTranspose {
         true
     }
 
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        Some(reference(self, at))
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let conv = self.conv(pass.inputs, pass.dims);
         let [x, weight] = [pass.inputs[0].data, pass.inputs[1].data];
@@ -204,8 +208,7 @@ pub(super) fn cases() -> Vec<Case> {
         let [x, w, b] = [Shape::batched(sample), Shape::fixed(weight), Shape::fixed(&[outputs])];
         let other = if sample.len() == 2 { Shape::batched(&[2, 8, 8]) } else { Shape::batched(&[2, 8]) };
         let wider = [&[sample[0] + 1], &sample[1..]].concat();
-        let same = op.clone();
-        Case::new(op, inputs, move |at: &Sample| reference(&same, at))
+        Case::new(op, inputs)
             .named(name)
             .batches([1, 3])
             .within(bound, bound)

@@ -13,8 +13,8 @@ use kernels::device::Device;
 use kernels::gemm::{Gemm, GemmPacked, Matrix, PackedMatrix, gemm, gemm_packed, gemm_scratch};
 use kernels::reduce::column_sums;
 
-use super::check::{Bound, Case, Input, Sample};
-use super::{Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes};
+use super::check::{Bound, Case, Input};
+use super::{Backward, Forward, Memory, Op, Reads, Run, Sample, ShapeError, Sizes};
 use crate::tensor::{Dim, Shape, Tensor};
 
 /// Dense with inputs x, W and, unless there is no bias, b.
@@ -86,6 +86,20 @@ impl Op for Dense {
         output.rank() == 2
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["y = x·Wᵀ + b", "∂L/∂x = dy·W, ∂L/∂W = dyᵀ·x, ∂L/∂b = sum of dy over the rows"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let [x, weight] = [&at.inputs[0], &at.inputs[1]];
+        let (out, inner) = (at.dims[1][0], at.dims[1][1]);
+        let row = |x: &[f64]| -> Vec<f64> {
+            let product = |i: usize| (0..inner).map(|k| x[k] * weight[i * inner + k]).sum::<f64>();
+            (0..out).map(|i| product(i) + at.inputs.get(2).map_or(0.0, |bias| bias[i])).collect()
+        };
+        Some(x.chunks(inner).flat_map(row).collect())
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let [x, weight] = [pass.inputs[0], pass.inputs[1]];
         let bias = pass.inputs.get(2).map(|bias| bias.data);
@@ -132,16 +146,8 @@ pub(super) fn cases() -> Vec<Case> {
         let rows: usize = batches.iter().max().expect("a batch") * sample.iter().rev().skip(1).product::<usize>();
         let longest = rows.max(inner).max(out) as f64;
         let bound = Bound::magnitude(0.5 * (longest + 1.0), "half a unit for each of the terms of a sum");
-        let reference = move |at: &Sample| {
-            let [x, weight] = [&at.inputs[0], &at.inputs[1]];
-            let row = |x: &[f64]| -> Vec<f64> {
-                let product = |i: usize| (0..inner).map(|k| x[k] * weight[i * inner + k]).sum::<f64>();
-                (0..out).map(|i| product(i) + at.inputs.get(2).map_or(0.0, |bias| bias[i])).collect()
-            };
-            x.chunks(inner).flat_map(row).collect()
-        };
         let [x, weight, bias] = [Shape::batched(sample), Shape::fixed(&[out, inner]), Shape::fixed(&[out])];
-        Case::new(Dense, inputs, reference)
+        Case::new(Dense, inputs)
             .named(name)
             .batches(batches.iter().copied())
             .within(bound, bound)

@@ -42,6 +42,8 @@ impl Unary for Elu {
 impl Activation for Elu {
     const NAME: &'static str = "Elu";
     const FLOPS: u64 = 12;
+    const FORMULAS: Option<[&'static str; 2]> =
+        Some(["y = x for x > 0, else α (exp(x) - 1)", "∂L/∂x = dy for x > 0, else dy (y + α)"]);
 
     fn attributes(&self) -> Attributes {
         attributes_of(self)
@@ -50,16 +52,17 @@ impl Activation for Elu {
     fn check(&self) -> Result<(), ShapeError> {
         ShapeError::expect_setting("alpha", self.alpha, "a number of at least 0", |a| a >= 0.0)
     }
+
+    fn exact(&self, x: f64) -> f64 {
+        if x > 0.0 { x } else { f64::from(self.alpha) * libm::expm1(x) }
+    }
 }
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
     let value = Bound::relative(EXPM1_ULP + 1.0, "exp(x) - 1, and a product");
     let gradient = Bound::relative(1.0, "y + alpha cancels, in units of alpha").and_absolute(8.0);
-    let of = |alpha: f32| {
-        let function = move |x: f64| if x > 0.0 { x } else { f64::from(alpha) * libm::expm1(x) };
-        activation_cases(Elu { alpha }, &[0.0], function, value, gradient)
-    };
+    let of = |alpha: f32| activation_cases(Elu { alpha }, &[0.0], value, gradient);
     [1.0, 0.7, 2.0].into_iter().flat_map(of).collect()
 }
 

@@ -9,8 +9,8 @@
 
 use kernels::embedding::{look_up, look_up_backward};
 
-use super::check::{Bound, Case, Input, Sample, Values};
-use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes};
+use super::check::{Bound, Case, Input, Values};
+use super::{Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes};
 use crate::tensor::{Dim, Shape};
 
 /// Rows of a table, with the inputs tokens and weight.
@@ -42,6 +42,16 @@ impl Op for Embedding {
         0
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["y = row of W for each token", "∂L/∂W = Σ dy over the places of each token"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let width = at.dims[1][1];
+        let row = |&token: &f64| at.inputs[1][token as usize * width..][..width].to_vec();
+        Some(at.inputs[0].iter().flat_map(row).collect())
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let [tokens, weight] = [pass.inputs[0], pass.inputs[1]];
         look_up(run.device, weight.dims[1], weight.data, tokens.data, pass.output);
@@ -58,14 +68,10 @@ impl Op for Embedding {
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
     let of = |sample: &[usize], vocabulary: usize, width: usize| {
-        let reference = move |at: &Sample| {
-            let row = |&token: &f64| at.inputs[1][token as usize * width..][..width].to_vec();
-            at.inputs[0].iter().flat_map(row).collect()
-        };
         let tokens = Input::new(Shape::batched(sample), Values::Labels(vocabulary as u32));
         let gradient = Bound::magnitude(20.0, "half a unit for each place of a token");
         let [x, weight] = [Shape::batched(sample), Shape::fixed(&[vocabulary, width])];
-        Case::new(Embedding, [tokens, Input::fixed(&[vocabulary, width])], reference)
+        Case::new(Embedding, [tokens, Input::fixed(&[vocabulary, width])])
             .named(format!("{sample:?}, {vocabulary}x{width}"))
             .batches([0, 1, 2, 5])
             .within(Bound::EXACT, gradient)

@@ -1,7 +1,7 @@
 //! Flatten: every sample becomes one row, [batch, a, b, …] → [batch, a·b·…]. A view.
 
 use super::check::{Bound, Case, Input};
-use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes, view};
+use super::{Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, view};
 use crate::tensor::Shape;
 
 /// All axes but the batch become one.
@@ -35,6 +35,14 @@ impl Op for Flatten {
         true
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["y = x, in one row", "∂L/∂x = dy"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        Some(at.inputs[0].clone())
+    }
+
     fn forward(&self, _: &Run, pass: Forward) {
         view::forward(pass);
     }
@@ -47,7 +55,7 @@ impl Op for Flatten {
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
     let of = |sample: &[usize]| {
-        Case::new(Flatten, [Input::batched(sample)], |at| at.inputs[0].clone())
+        Case::new(Flatten, [Input::batched(sample)])
             .named(format!("{sample:?}"))
             .within(Bound::EXACT, Bound::EXACT)
             .refuses([Shape::fixed(&[2, 3])], "expected [batch, …]")

@@ -6,7 +6,7 @@
 use kernels::pooling::{average_pool, average_pool_backward};
 
 use super::check::Case;
-use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes, parts};
+use super::{Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, parts};
 use crate::tensor::Shape;
 
 /// The mean of each channel.
@@ -30,6 +30,14 @@ impl Op for GlobalAveragePool {
         parts::flops(at)
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["y = mean of each channel", "∂L/∂x = dy / places"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        Some(parts::means(at))
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let x = pass.inputs[0];
         average_pool(run.device, &parts::regions(x.dims, pass.dims), x.data, pass.output);
@@ -45,5 +53,5 @@ impl Op for GlobalAveragePool {
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
-    parts::Reference::mean().global_cases(GlobalAveragePool)
+    parts::Closeness::of_means().global_cases(GlobalAveragePool)
 }

@@ -6,7 +6,7 @@
 use kernels::pooling::{adaptive_max_pool, adaptive_max_pool_backward};
 
 use super::check::Case;
-use super::{Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, parts};
+use super::{Backward, Forward, Memory, Op, Reads, Run, Sample, ShapeError, Sizes, parts};
 use crate::tensor::Shape;
 
 /// The greatest value of each channel.
@@ -35,6 +35,14 @@ impl Op for GlobalMaxPool {
         parts::flops(at)
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["y = greatest x of each channel", "∂L/∂x = dy at the place of the greatest, else 0"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        Some(parts::greatest(at))
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let x = pass.inputs[0];
         adaptive_max_pool(run.device, &parts::regions(x.dims, pass.dims), x.data, pass.output, pass.saved);
@@ -50,5 +58,5 @@ impl Op for GlobalMaxPool {
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
-    parts::Reference::greatest().global_cases(GlobalMaxPool)
+    parts::Closeness::of_greatest().global_cases(GlobalMaxPool)
 }

@@ -10,7 +10,7 @@ use kernels::simd::Simd;
 
 use super::check::{Bound, Case, Input, Values};
 use super::gate::{GATE_ULP, gate};
-use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes};
+use super::{Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes};
 use crate::tensor::Shape;
 
 /// y = a σ(b), a and b the halves of the last axis
@@ -42,6 +42,14 @@ impl Op for Glu {
 
     fn flops(&self, at: Sizes) -> u64 {
         11 * at.output_elements() as u64
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let row = |x: &[f64]| -> Vec<f64> {
+            let (a, b) = x.split_at(x.len() / 2);
+            a.iter().zip(b).map(|(a, b)| a / (1.0 + libm::exp(-b))).collect()
+        };
+        Some(at.inputs[0].chunks(*at.dims[0].last()?).flat_map(row).collect())
     }
 
     fn forward(&self, run: &Run, pass: Forward) {
@@ -100,12 +108,8 @@ pub(super) fn cases() -> Vec<Case> {
     let gradient = Bound::relative(2.0 * GATE_ULP + 1.5, "two gates and three products");
     let of = |sample: &[usize]| {
         let width = *sample.last().expect("an axis");
-        let row = move |x: &[f64]| -> Vec<f64> {
-            let (a, b) = x.split_at(width / 2);
-            a.iter().zip(b).map(|(a, b)| a / (1.0 + libm::exp(-b))).collect()
-        };
         let input = Input::new(Shape::batched(sample), Values::Normal(3.0));
-        Case::new(Glu, [input], move |at| at.inputs[0].chunks(width).flat_map(row).collect())
+        Case::new(Glu, [input])
             .named(format!("{sample:?}"))
             .batches([0, 1, 2, 5, 10_000 / width])
             .within(value, gradient)

@@ -9,8 +9,10 @@
 
 use kernels::normalise::{RowNorm, normalise_rows};
 
-use super::check::{Case, Input, Sample};
-use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, attributes_of, row_norm};
+use super::check::{Case, Input};
+use super::{
+    Attributes, Backward, Forward, Memory, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of, row_norm,
+};
 use crate::tensor::{Dim, Shape};
 
 /// Group normalisation with inputs x, weight and bias.
@@ -71,6 +73,14 @@ impl Op for GroupNorm {
         8 * at.output_elements() as u64
     }
 
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let channels = at.dims[0][1];
+        let span: usize = at.dims[0][2..].iter().product();
+        let of_channel = |input: usize| move |place: usize| at.inputs[input][place / span % channels];
+        let n = channels / self.groups * span;
+        Some(row_norm::reference(&at.inputs[0], n, self.eps, true, of_channel(1), of_channel(2)))
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let [x, weight, bias] = [pass.inputs[0], pass.inputs[1], pass.inputs[2]];
         normalise_rows(run.device, &self.norm(x.dims), x.data, weight.data, bias.data, pass.output);
@@ -85,17 +95,10 @@ impl Op for GroupNorm {
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
     let of = |sample: &[usize], groups: usize| {
-        let channels = sample[0];
-        let span: usize = sample[1..].iter().product();
-        let reference = move |at: &Sample| {
-            let channel = |place: usize| place / span % channels;
-            let [weight, bias] = [1, 2].map(|input: usize| move |place: usize| at.inputs[input][channel(place)]);
-            row_norm::reference(&at.inputs[0], channels / groups * span, 1e-3, true, weight, bias)
-        };
         let (x, channels) = (Shape::batched(sample), Shape::fixed(&sample[..1]));
         let wrong = Shape::fixed(&[sample[0] + 1]);
         let inputs = [Input::batched(sample), Input::fixed(&sample[..1]), Input::fixed(&sample[..1])];
-        row_norm::bounded(Case::new(GroupNorm { groups, eps: 1e-3 }, inputs, reference))
+        row_norm::bounded(Case::new(GroupNorm { groups, eps: 1e-3 }, inputs))
             .named(format!("{groups} of {sample:?}"))
             .refuses([x.clone(), channels.clone()], "takes 3 inputs, got 2")
             .refuses([x.clone(), wrong.clone(), channels.clone()], "shape of the weight")

@@ -1,7 +1,7 @@
 //! Nothing: y = x, a view.
 
 use super::check::{Bound, Case, Values};
-use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes, view};
+use super::{Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, view};
 use crate::tensor::Shape;
 
 /// y = x
@@ -33,6 +33,14 @@ impl Op for Identity {
         true
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["y = x", "∂L/∂x = dy"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        Some(at.inputs[0].clone())
+    }
+
     fn forward(&self, _: &Run, pass: Forward) {
         view::forward(pass);
     }
@@ -45,7 +53,7 @@ impl Op for Identity {
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        Case::elementwise(Identity, Values::Normal(1.0), |x| x)
+        Case::elementwise(Identity, Values::Normal(1.0))
             .within(Bound::EXACT, Bound::EXACT)
             .refuses([Shape::scalar(), Shape::scalar()], "takes 1 inputs, got 2"),
     ]

@@ -12,8 +12,10 @@
 
 use kernels::normalise::{RowNorm, normalise_rows};
 
-use super::check::{Case, Input, Sample};
-use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, attributes_of, row_norm};
+use super::check::{Case, Input};
+use super::{
+    Attributes, Backward, Forward, Memory, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of, row_norm,
+};
 use crate::tensor::{Dim, Shape, Tensor};
 
 /// Layer normalisation with inputs x, weight and, unless there is none, bias.
@@ -82,6 +84,20 @@ impl Op for LayerNorm {
         8 * at.output_elements() as u64
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some([
+            "y = w x̂ + b, x̂ = (x - mean) / √(variance + ε), for each row",
+            "∂L/∂x = (g - mean g - x̂ mean(g x̂)) / √(variance + ε), g = dy w",
+        ])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let n = at.inputs[1].len();
+        let weight = |place: usize| at.inputs[1][place % n];
+        let bias = |place: usize| at.inputs.get(2).map_or(0.0, |bias| bias[place % n]);
+        Some(row_norm::reference(&at.inputs[0], n, self.eps, true, weight, bias))
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let [x, weight] = [pass.inputs[0], pass.inputs[1]];
         let bias = pass.inputs.get(2).map_or(&[][..], |bias| bias.data);
@@ -98,17 +114,11 @@ impl Op for LayerNorm {
 pub(super) fn cases() -> Vec<Case> {
     let of = |sample: &[usize], axes: usize, with_bias: bool| {
         let sizes = &sample[sample.len() - axes..];
-        let n: usize = sizes.iter().product();
-        let reference = move |at: &Sample| {
-            let weight = |place: usize| at.inputs[1][place % n];
-            let bias = |place: usize| at.inputs.get(2).map_or(0.0, |bias| bias[place % n]);
-            row_norm::reference(&at.inputs[0], n, 1e-3, true, weight, bias)
-        };
         let mut inputs = vec![Input::batched(sample), Input::fixed(sizes)];
         inputs.extend(with_bias.then(|| Input::fixed(sizes)));
         let (x, weight) = (Shape::batched(sample), Shape::fixed(sizes));
         let wrong = weight.with_last(sizes[axes - 1] + 1);
-        row_norm::bounded(Case::new(LayerNorm { eps: 1e-3 }, inputs, reference))
+        row_norm::bounded(Case::new(LayerNorm { eps: 1e-3 }, inputs))
             .named(format!("{axes} of {sample:?}{}", if with_bias { "" } else { ", without bias" }))
             .refuses([x.clone()], "takes 2 or 3 inputs, got 1")
             .refuses([x.clone(), wrong.clone()], "shape of the weight: expected the last axes of")

@@ -41,6 +41,8 @@ impl Unary for LeakyRelu {
 impl Activation for LeakyRelu {
     const NAME: &'static str = "LeakyRelu";
     const FLOPS: u64 = 2;
+    const FORMULAS: Option<[&'static str; 2]> =
+        Some(["y = x for x > 0, else slope · x", "∂L/∂x = dy for x > 0, else slope · dy"]);
 
     fn attributes(&self) -> Attributes {
         attributes_of(self)
@@ -49,14 +51,16 @@ impl Activation for LeakyRelu {
     fn check(&self) -> Result<(), ShapeError> {
         ShapeError::expect_setting("negative_slope", self.negative_slope, "a number of at least 0", |a| a >= 0.0)
     }
+
+    fn exact(&self, x: f64) -> f64 {
+        if x > 0.0 { x } else { f64::from(self.negative_slope) * x }
+    }
 }
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
-    let of = |negative_slope: f32| {
-        let function = move |x: f64| if x > 0.0 { x } else { f64::from(negative_slope) * x };
-        activation_cases(LeakyRelu { negative_slope }, &[0.0], function, Bound::ROUNDED, Bound::ROUNDED)
-    };
+    let of =
+        |negative_slope: f32| activation_cases(LeakyRelu { negative_slope }, &[0.0], Bound::ROUNDED, Bound::ROUNDED);
     [0.01, 0.0, 1.5].into_iter().flat_map(of).collect()
 }
 

@@ -8,8 +8,8 @@ use kernels::binary;
 use kernels::reduce::column_sums;
 
 use super::broadcast::output_gradient;
-use super::check::{Bound, Case, Input, Sample};
-use super::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes, attributes_of};
+use super::check::{Bound, Case, Input};
+use super::{Attributes, Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of};
 use crate::tensor::{Dim, Shape};
 
 /// Adds a row for each position, with the inputs x and weight.
@@ -64,6 +64,11 @@ impl Op for LearntPositions {
         Some(self.context)
     }
 
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let window = at.dims[0][1] * at.dims[0][2];
+        Some(at.inputs[0].iter().enumerate().map(|(i, x)| x + at.inputs[1][i % window]).collect())
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let (x, weight) = (pass.inputs[0].data, pass.inputs[1].data);
         let (time, width) = (pass.dims[1], pass.dims[2]);
@@ -95,14 +100,10 @@ impl Op for LearntPositions {
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
     let of = |time: usize, width: usize, context: usize| {
-        let reference = move |at: &Sample| {
-            let row = |i: usize| at.inputs[1][i % (time * width)];
-            at.inputs[0].iter().enumerate().map(|(i, x)| x + row(i)).collect()
-        };
         let gradient = Bound::magnitude(8.0, "half a unit for each row of a sum");
         let inputs = [Input::batched(&[time, width]), Input::fixed(&[context, width])];
         let [x, weight] = [Shape::batched(&[time, width]), Shape::fixed(&[context, width])];
-        Case::new(LearntPositions { context }, inputs, reference)
+        Case::new(LearntPositions { context }, inputs)
             .named(format!("{time} of {context} steps of {width}"))
             .within(Bound::ROUNDED, gradient)
             .refuses([x.clone()], "takes 2 inputs, got 1")

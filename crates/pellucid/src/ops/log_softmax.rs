@@ -6,7 +6,7 @@
 use kernels::softmax::{log_softmax, log_softmax_backward};
 
 use super::check::{Bound, Case, Input, Values};
-use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes};
+use super::{Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes};
 use crate::tensor::Shape;
 
 /// yᵢ = xᵢ - log Σⱼ exp(xⱼ) over the last axis
@@ -31,6 +31,19 @@ impl Op for LogSoftmax {
         13 * at.output_elements() as u64
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["y = x - ln Σ exp(x)", "∂L/∂x = dy - exp(y) Σ dy"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let row = |x: &[f64]| -> Vec<f64> {
+            let greatest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = x.iter().map(|x| libm::exp(x - greatest)).sum();
+            x.iter().map(|x| x - greatest - libm::log(sum)).collect()
+        };
+        Some(at.inputs[0].chunks(*at.dims[0].last()?).flat_map(row).collect())
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let (_, n) = pass.inputs[0].as_rows();
         log_softmax(run.device, n, pass.inputs[0].data, pass.output);
@@ -51,13 +64,8 @@ pub(super) fn cases() -> Vec<Case> {
     let gradient = Bound::relative(1.0, "exp(y) is off by 3 units, times Σ dy, which is some dy").and_absolute(12.0);
     let of = |sample: &[usize], spread: f32| {
         let n = *sample.last().expect("an axis");
-        let row = |x: &[f64]| -> Vec<f64> {
-            let greatest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = x.iter().map(|x| libm::exp(x - greatest)).sum();
-            x.iter().map(|x| x - greatest - libm::log(sum)).collect()
-        };
         let input = Input::new(Shape::batched(sample), Values::Normal(spread));
-        Case::new(LogSoftmax, [input], move |at| at.inputs[0].chunks(n).flat_map(row).collect())
+        Case::new(LogSoftmax, [input])
             .named(format!("{sample:?}"))
             .batches([0, 1, 2, 5, 17, 700 / n])
             .within(value, gradient)

@@ -2,7 +2,7 @@
 //! the lengths [batch] → y [batch, …]. ∂L/∂x is dy at the greatest value, the first of equal ones. A NaN gives NaN.
 
 use super::check::{Bound, Case};
-use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, attributes_of, steps};
+use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of, steps};
 use crate::tensor::Shape;
 
 /// y = max_t x_t
@@ -41,6 +41,12 @@ impl Op for MaxOverTime {
 
     fn flops(&self, at: Sizes) -> u64 {
         at.input_elements(0) as u64
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        Some(steps::reference(at, |x, width| {
+            (0..width).map(|i| x.iter().skip(i).step_by(width).copied().fold(f64::NEG_INFINITY, f64::max)).collect()
+        }))
     }
 
     fn forward(&self, run: &Run, pass: Forward) {
@@ -86,12 +92,5 @@ impl Op for MaxOverTime {
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
-    steps::cases(
-        |lengths| MaxOverTime { lengths },
-        Bound::EXACT,
-        Bound::EXACT,
-        |x, width| {
-            (0..width).map(|i| x.iter().skip(i).step_by(width).copied().fold(f64::NEG_INFINITY, f64::max)).collect()
-        },
-    )
+    steps::cases(|lengths| MaxOverTime { lengths }, Bound::EXACT, Bound::EXACT)
 }

@@ -7,9 +7,9 @@
 
 use kernels::pooling::{max_pool, max_pool_backward};
 
-use super::check::{Bound, Case, Input, Sample};
+use super::check::{Bound, Case, Input};
 use super::window::{Window, looked_at};
-use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, attributes_of};
+use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of};
 use crate::tensor::Shape;
 
 /// The greatest value of each window; one number for each axis (one or two) of what slides.
@@ -76,6 +76,18 @@ impl Op for MaxPool {
         (at.output_elements() * self.window().taps()) as u64
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["y = greatest x of each window", "∂L/∂x = dy at the place of the greatest, else 0"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let windows = self.window().windows(&at.dims[0]);
+        let planes = at.inputs[0].chunks(windows.input.iter().product());
+        let greatest = |x: &[f64], places: &[usize]| places.iter().map(|&place| x[place]).fold(f64::MIN, f64::max);
+        let of_plane = |x| looked_at(&windows).iter().map(|places| greatest(x, places)).collect::<Vec<_>>();
+        Some(planes.flat_map(of_plane).collect())
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let x = pass.inputs[0];
         max_pool(run.device, &self.window().windows(x.dims), x.data, pass.output, pass.saved);
@@ -92,17 +104,9 @@ impl Op for MaxPool {
 pub(super) fn cases() -> Vec<Case> {
     let gradient = Bound::relative(2.0, "a sum over the windows of a value, of a few terms").and_absolute(2.0);
     let of = |name: &str, sample: &[usize], op: MaxPool| {
-        let windows = op.window().windows(Shape::batched(sample).dims(1).as_slice());
-        let reference = move |at: &Sample| {
-            let planes = at.inputs[0].chunks(windows.input.iter().product());
-            let greatest = |x: &[f64], places: &[usize]| places.iter().map(|&place| x[place]).fold(f64::MIN, f64::max);
-            planes
-                .flat_map(|x| looked_at(&windows).iter().map(|places| greatest(x, places)).collect::<Vec<_>>())
-                .collect()
-        };
         let axes = op.kernel.len();
         let other = if axes == 1 { Shape::batched(&[4, 8, 8]) } else { Shape::batched(&[4, 8]) };
-        Case::new(op, [Input::batched(sample)], reference)
+        Case::new(op, [Input::batched(sample)])
             .named(name)
             .within(Bound::EXACT, gradient)
             .refuses([other.clone(), other.clone()], "takes 1 inputs, got 2")

@@ -4,7 +4,7 @@ use kernels::binary;
 use kernels::reduce::row_sums;
 
 use super::check::{Bound, Case, Input};
-use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes};
+use super::{Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes};
 use crate::tensor::Shape;
 
 /// y = Σⱼ xⱼ / n over the last axis
@@ -30,6 +30,15 @@ impl Op for Mean {
         at.input_elements(0) as u64
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["y = Σ x / n", "∂L/∂x = dy / n"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let n = *at.dims[0].last()?;
+        Some(at.inputs[0].chunks(n).map(|x| x.iter().sum::<f64>() / n as f64).collect())
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let (_, n) = pass.inputs[0].as_rows();
         row_sums(run.device, n, pass.inputs[0].data, pass.output);
@@ -53,15 +62,13 @@ pub(super) fn cases() -> Vec<Case> {
     let of = |sample: &[usize]| {
         let n = *sample.last().expect("an axis");
         let value = Bound::magnitude(0.5 * (n as f64 + 2.0), "half a unit for each term");
-        Case::new(Mean, [Input::batched(sample)], move |at| {
-            at.inputs[0].chunks(n).map(|x| x.iter().sum::<f64>() / n as f64).collect()
-        })
-        .named(format!("{sample:?}"))
-        .batches([0, 1, 2, 5, 20_000 / n])
-        .within(value, Bound::relative(1.0, "a quotient and a product"))
-        .refuses([Shape::batched(&[])], "an axis after the batch")
-        .refuses([Shape::batched(&[0])], "an axis after the batch")
-        .refuses([Shape::scalar(), Shape::scalar()], "takes 1 inputs, got 2")
+        Case::new(Mean, [Input::batched(sample)])
+            .named(format!("{sample:?}"))
+            .batches([0, 1, 2, 5, 20_000 / n])
+            .within(value, Bound::relative(1.0, "a quotient and a product"))
+            .refuses([Shape::batched(&[])], "an axis after the batch")
+            .refuses([Shape::batched(&[0])], "an axis after the batch")
+            .refuses([Shape::scalar(), Shape::scalar()], "takes 1 inputs, got 2")
     };
     vec![of(&[1]), of(&[2, 7]), of(&[17]), of(&[100])]
 }

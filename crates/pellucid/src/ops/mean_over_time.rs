@@ -2,7 +2,7 @@
 //! the lengths [batch] → y [batch, …]. ∂L/∂x_t = dy / n, and 0 at padding.
 
 use super::check::{Bound, Case};
-use super::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes, attributes_of, steps};
+use super::{Attributes, Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of, steps};
 use crate::tensor::Shape;
 
 /// y = Σ_t x_t / n
@@ -38,6 +38,13 @@ impl Op for MeanOverTime {
         at.input_elements(0) as u64
     }
 
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        Some(steps::reference(at, |x, width| {
+            let n = (x.len() / width) as f64;
+            (0..width).map(|i| x.iter().skip(i).step_by(width).sum::<f64>() / n).collect()
+        }))
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let (time, width) = steps::sizes(pass.inputs[0].dims);
         steps::for_each_row(run.device, pass.output, width, time * width, |row, y| {
@@ -69,13 +76,5 @@ impl Op for MeanOverTime {
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
     let value = Bound::magnitude(0.5 * (6.0 + 1.0), "half a unit for each term, and one for the quotient");
-    steps::cases(
-        |lengths| MeanOverTime { lengths },
-        value,
-        Bound::ROUNDED,
-        |x, width| {
-            let n = (x.len() / width) as f64;
-            (0..width).map(|i| x.iter().skip(i).step_by(width).sum::<f64>() / n).collect()
-        },
-    )
+    steps::cases(|lengths| MeanOverTime { lengths }, value, Bound::ROUNDED)
 }

@@ -112,7 +112,9 @@ pub use mean::Mean;
 pub use mean_over_time::MeanOverTime;
 pub use mish::Mish;
 pub use multiply::Multiply;
-pub use op::{Attributes, Backward, ChannelAffine, Forward, MAX_INPUTS, Memory, Op, Reads, Run, ShapeError, Sizes};
+pub use op::{
+    Attributes, Backward, ChannelAffine, Forward, MAX_INPUTS, Memory, Op, Reads, Run, Sample, ShapeError, Sizes,
+};
 pub use pad::{Pad, PadMode};
 pub use prelu::Prelu;
 pub use recurrent::{Gru, Lstm, Nonlinearity, Recurrent, RecurrentCell, Rnn};

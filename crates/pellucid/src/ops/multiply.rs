@@ -4,7 +4,7 @@
 use kernels::binary::{self, Mul};
 
 use super::check::Case;
-use super::{Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, broadcast};
+use super::{Backward, Forward, Memory, Op, Reads, Run, Sample, ShapeError, Sizes, broadcast};
 use crate::tensor::Shape;
 
 /// z = x y, where y has the shape of x or its last axes
@@ -38,6 +38,14 @@ impl Op for Multiply {
         true
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["y = x₁ x₂", "∂L/∂x₁ = dy x₂, ∂L/∂x₂ = dy x₁"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        Some(broadcast::reference(at, |x, y| x * y))
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         broadcast::forward(run.device, Mul, pass);
     }
@@ -64,5 +72,5 @@ impl Op for Multiply {
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
-    broadcast::cases(Multiply, |x, y| x * y)
+    broadcast::cases(Multiply)
 }

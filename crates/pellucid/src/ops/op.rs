@@ -138,11 +138,36 @@ pub trait Op: Debug + Send + Sync {
         false
     }
 
+    /// The formulas of output and gradients as people read them, one line each: y of x, W, b, … and ∂L/∂x of dy = ∂L/∂y.
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        None
+    }
+
+    /// The output of a training step in f64, by the plainest code there is, with functions of `libm`: what [`Op::forward`] is
+    /// checked against, and what networks are explained with. `None` where nobody has written it.
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let _ = at;
+        None
+    }
+
     /// Computes the output from the inputs.
     fn forward(&self, run: &Run, pass: Forward);
 
     /// Computes the gradient of each input that is asked for (vector-Jacobian product), overwriting what is there.
     fn backward(&self, run: &Run, pass: Backward);
+}
+
+/// What a reference computes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// The inputs.
+    pub inputs: &'a [Vec<f64>],
+    /// Sizes of each input.
+    pub dims: &'a [Dims],
+    /// Sizes of the output.
+    pub output_dims: &'a [usize],
+    /// The random numbers that the op gets from [`Run::random`].
+    pub random: Stream,
 }
 
 /// A factor and a shift for each channel.

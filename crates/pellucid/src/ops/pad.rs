@@ -6,9 +6,9 @@
 
 use kernels::resample::{Border, Padding, pad, pad_backward};
 
-use super::check::{Bound, Case, Input, Sample};
+use super::check::{Bound, Case, Input};
 use super::window::{batched, expect_planes};
-use super::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes, attributes_of};
+use super::{Attributes, Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of};
 use crate::tensor::Shape;
 
 /// What the border holds.
@@ -95,6 +95,29 @@ impl Op for Pad {
         0
     }
 
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let Padding { input, before, after, .. } = self.padding(&at.dims[0]);
+        let place = |axis: usize, index: usize| {
+            let (size, place) = (input[axis] as isize, index as isize - before[axis] as isize);
+            match self.mode {
+                PadMode::Constant => (0..size).contains(&place).then_some(place as usize),
+                PadMode::Replicate => Some(place.clamp(0, size - 1) as usize),
+                PadMode::Reflect if place < 0 => Some(-place as usize),
+                PadMode::Reflect if place >= size => Some((2 * size - 2 - place) as usize),
+                PadMode::Reflect => Some(place as usize),
+            }
+        };
+        let size = |axis: usize| before[axis] + input[axis] + after[axis];
+        let mut y = Vec::new();
+        for plane in at.inputs[0].chunks(input[0] * input[1]) {
+            for (i, j) in (0..size(0)).flat_map(|i| (0..size(1)).map(move |j| (i, j))) {
+                let source = place(0, i).zip(place(1, j));
+                y.push(source.map_or(f64::from(self.value), |(row, column)| plane[row * input[1] + column]));
+            }
+        }
+        Some(y)
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let x = pass.inputs[0];
         pad(run.device, &self.padding(x.dims), x.data, pass.output);
@@ -112,29 +135,8 @@ pub(super) fn cases() -> Vec<Case> {
     let gradient = Bound::relative(10.0, "a sum over the places of the border that hold a value").and_absolute(10.0);
     let of = |sample: &[usize], before: &[usize], after: &[usize], mode: PadMode| {
         let op = Pad { before: before.to_vec(), after: after.to_vec(), mode, value: 0.5 };
-        let Padding { input, before, after, .. } = op.padding(&Shape::batched(sample).dims(1));
-        let reference = move |at: &Sample| {
-            let place = |axis: usize, index: usize| {
-                let (size, place) = (input[axis] as isize, index as isize - before[axis] as isize);
-                match mode {
-                    PadMode::Constant => (0..size).contains(&place).then_some(place as usize),
-                    PadMode::Replicate => Some(place.clamp(0, size - 1) as usize),
-                    PadMode::Reflect if place < 0 => Some(-place as usize),
-                    PadMode::Reflect if place >= size => Some((2 * size - 2 - place) as usize),
-                    PadMode::Reflect => Some(place as usize),
-                }
-            };
-            let size = |axis: usize| before[axis] + input[axis] + after[axis];
-            let mut y = Vec::new();
-            for plane in at.inputs[0].chunks(input[0] * input[1]) {
-                for (i, j) in (0..size(0)).flat_map(|i| (0..size(1)).map(move |j| (i, j))) {
-                    y.push(place(0, i).zip(place(1, j)).map_or(0.5, |(row, column)| plane[row * input[1] + column]));
-                }
-            }
-            y
-        };
         let other = if sample.len() == 2 { Shape::batched(&[4, 8, 8]) } else { Shape::batched(&[4, 8]) };
-        Case::new(op, [Input::batched(sample)], reference)
+        Case::new(op, [Input::batched(sample)])
             .named(format!("{mode:?} of {sample:?}"))
             .within(Bound::EXACT, gradient)
             .refuses([other.clone(), other.clone()], "takes 1 inputs, got 2")

@@ -4,9 +4,9 @@
 
 use kernels::pooling::Regions;
 
-use super::check::{Bound, Case, Input, Sample};
+use super::check::{Bound, Case, Input};
 use super::window::{batched, expect_planes};
-use super::{Op, ShapeError, Sizes};
+use super::{Op, Sample, ShapeError, Sizes};
 use crate::tensor::Shape;
 
 /// The shape of the output of `output` places along each axis behind the channels.
@@ -45,11 +45,13 @@ pub(super) fn flops(at: Sizes) -> u64 {
 }
 
 /// `fold` of the values of each part.
-fn each_part(x: &[f64], x_dims: &[usize], y_dims: &[usize], fold: impl Fn(&[f64]) -> f64) -> Vec<f64> {
-    let Regions::Adaptive { input, output } = regions(x_dims, y_dims) else { unreachable!("parts are even") };
+fn each_part(at: &Sample, fold: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+    let Regions::Adaptive { input, output } = regions(&at.dims[0], at.output_dims) else {
+        unreachable!("parts are even")
+    };
     let range = |axis: usize, i: usize| i * input[axis] / output[axis]..((i + 1) * input[axis]).div_ceil(output[axis]);
     let mut all = Vec::new();
-    for plane in x.chunks(input[0] * input[1]) {
+    for plane in at.inputs[0].chunks(input[0] * input[1]) {
         for i in 0..output[0] {
             for j in 0..output[1] {
                 let row = |row: usize| range(1, j).map(move |column| plane[row * input[1] + column]);
@@ -60,34 +62,42 @@ fn each_part(x: &[f64], x_dims: &[usize], y_dims: &[usize], fold: impl Fn(&[f64]
     all
 }
 
-/// What the checks of a pooling hold its outputs against, and how closely.
+/// The mean of each part: see [`Op::reference`].
+pub(super) fn means(at: &Sample) -> Vec<f64> {
+    each_part(at, |part| part.iter().sum::<f64>() / part.len() as f64)
+}
+
+/// The greatest value of each part.
+pub(super) fn greatest(at: &Sample) -> Vec<f64> {
+    each_part(at, |part| part.iter().copied().fold(f64::MIN, f64::max))
+}
+
+/// How closely the checks of a pooling hold it to its reference.
 #[derive(Clone, Copy)]
-pub(super) struct Reference {
-    of_part: fn(&[f64]) -> f64,
+pub(super) struct Closeness {
     value: Bound,
     gradient: Bound,
 }
 
-impl Reference {
-    /// The mean of each part.
-    pub fn mean() -> Reference {
+impl Closeness {
+    /// For means.
+    pub fn of_means() -> Closeness {
         let bound = Bound::magnitude(
             60.0,
             "half a unit for each of the terms of a chain, up to 15 without lanes; a few parts overlap",
         );
-        Reference { of_part: |part| part.iter().sum::<f64>() / part.len() as f64, value: bound, gradient: bound }
+        Closeness { value: bound, gradient: bound }
     }
 
-    /// The greatest value of each part.
-    pub fn greatest() -> Reference {
+    /// For greatest values.
+    pub fn of_greatest() -> Closeness {
         let gradient =
             Bound::relative(2.0, "a sum over the parts that hold a value, of up to four terms").and_absolute(2.0);
-        Reference { of_part: |part| part.iter().copied().fold(f64::MIN, f64::max), value: Bound::EXACT, gradient }
+        Closeness { value: Bound::EXACT, gradient }
     }
 
     fn case(self, op: impl Op + 'static, sample: &[usize]) -> Case {
-        let reference = move |at: &Sample| each_part(&at.inputs[0], &at.dims[0], at.output_dims, self.of_part);
-        Case::new(op, [Input::batched(sample)], reference).within(self.value, self.gradient)
+        Case::new(op, [Input::batched(sample)]).within(self.value, self.gradient)
     }
 
     /// Cases of a pooling to the sizes that `op` is made with.

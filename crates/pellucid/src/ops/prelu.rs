@@ -10,8 +10,8 @@ use kernels::binary::{self, Binary, Mul};
 use kernels::reduce::{column_sums, row_sums, sum};
 use kernels::simd::Simd;
 
-use super::check::{Bound, Case, Input, Sample, Values};
-use super::{Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes};
+use super::check::{Bound, Case, Input, Values};
+use super::{Backward, Forward, Memory, Op, Reads, Run, Sample, ShapeError, Sizes};
 use crate::tensor::{Dim, Shape};
 
 /// y = x where x > 0, else a x. Inputs x and a.
@@ -64,6 +64,12 @@ impl Op for Prelu {
 
     fn flops(&self, at: Sizes) -> u64 {
         2 * at.output_elements() as u64
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let span: usize = at.dims[0].iter().skip(2).product();
+        let slope = |i: usize| at.inputs[1][i / span % at.inputs[1].len()];
+        Some(at.inputs[0].iter().enumerate().map(|(i, &x)| if x > 0.0 { x } else { slope(i) * x }).collect())
     }
 
     fn forward(&self, run: &Run, pass: Forward) {
@@ -136,13 +142,8 @@ pub(super) fn cases() -> Vec<Case> {
     let gradient =
         Bound::relative(1.0, "a product; the sums of the slopes cancel, of some hundred terms").and_absolute(40.0);
     let of = |sample: &[usize], slopes: usize| {
-        let reference = move |at: &Sample| {
-            let span: usize = at.dims[0][2..].iter().product();
-            let slope = |i: usize| at.inputs[1][i / span % slopes];
-            at.inputs[0].iter().enumerate().map(|(i, &x)| if x > 0.0 { x } else { slope(i) * x }).collect()
-        };
         let x = Values::AwayFrom { spread: 1.5, kinks: vec![0.0], margin: 0.05 };
-        Case::new(Prelu, [Input::new(Shape::batched(sample), x), Input::fixed(&[slopes])], reference)
+        Case::new(Prelu, [Input::new(Shape::batched(sample), x), Input::fixed(&[slopes])])
             .named(format!("{sample:?}, {slopes} slopes"))
             .batches([1, 2, 5, 600 / slopes])
             .within(Bound::ROUNDED, gradient)

@@ -15,8 +15,8 @@
 use kernels::device::Device;
 use kernels::positions::{Turn, angles, turn};
 
-use super::check::{Bound, Case, Input, Sample};
-use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, attributes_of};
+use super::check::{Bound, Case, Input};
+use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of};
 use crate::tensor::{Dim, Shape};
 
 /// Turns the first vectors of each step by the angles of its position.
@@ -101,6 +101,21 @@ impl Op for RotaryEmbedding {
         true
     }
 
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let (x, time, values) = (&at.inputs[0], at.dims[0][1], at.dims[0][2]);
+        let turned = |i: usize| {
+            let (step, value) = (i / values % time, i % values);
+            if value >= self.heads * self.size {
+                return x[i];
+            }
+            let (pair, half) = (value % self.size % (self.size / 2), self.size / 2);
+            let angle = step as f64 * libm::pow(f64::from(self.base), -2.0 * pair as f64 / self.size as f64);
+            let other = if value % self.size < half { -x[i + half] } else { x[i - half] };
+            x[i] * libm::cos(angle) + other * libm::sin(angle)
+        };
+        Some((0..x.len()).map(turned).collect())
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let x = pass.inputs[0].data;
         if !x.is_empty() {
@@ -122,21 +137,7 @@ impl Op for RotaryEmbedding {
 pub(super) fn cases() -> Vec<Case> {
     let bound = Bound::relative(2.0, "two products, and angles of a unit or so").and_absolute(4.0);
     let of = |time: usize, values: usize, heads: usize, size: usize| {
-        let reference = move |at: &Sample| {
-            let x = &at.inputs[0];
-            let turned = |i: usize| {
-                let (step, value) = (i / values % time, i % values);
-                if value >= heads * size {
-                    return x[i];
-                }
-                let (pair, half) = (value % size % (size / 2), size / 2);
-                let angle = step as f64 * libm::pow(1e4, -2.0 * pair as f64 / size as f64);
-                let other = if value % size < half { -x[i + half] } else { x[i - half] };
-                x[i] * libm::cos(angle) + other * libm::sin(angle)
-            };
-            (0..x.len()).map(turned).collect()
-        };
-        Case::new(RotaryEmbedding::new(heads, size), [Input::batched(&[time, values])], reference)
+        Case::new(RotaryEmbedding::new(heads, size), [Input::batched(&[time, values])])
             .named(format!("{time} steps of {values}, {heads} of {size}"))
             .within(bound, bound)
             .refuses([Shape::batched(&[values])], "shape of the input: expected [batch, time, values]")

@@ -38,15 +38,20 @@ impl Unary for Selu {
 impl Activation for Selu {
     const NAME: &'static str = "Selu";
     const FLOPS: u64 = 13;
+    const FORMULAS: Option<[&'static str; 2]> =
+        Some(["y = λ x for x > 0, else λ α (exp(x) - 1)", "∂L/∂x = λ dy for x > 0, else dy (y + λ α)"]);
+
+    fn exact(&self, x: f64) -> f64 {
+        let (scale, alpha) = (1.050_700_987_355_480_5, 1.673_263_242_354_377_2);
+        scale * if x > 0.0 { x } else { alpha * libm::expm1(x) }
+    }
 }
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
     let value = Bound::relative(EXPM1_ULP + 1.5, "exp(x) - 1, a product, and constants that are rounded");
     let gradient = Bound::relative(1.5, "y + λ a cancels, in units of λ a").and_absolute(8.0);
-    let (scale, alpha) = (1.050_700_987_355_480_5, 1.673_263_242_354_377_2);
-    let function = move |x: f64| scale * if x > 0.0 { x } else { alpha * libm::expm1(x) };
-    activation_cases(Selu, &[0.0], function, value, gradient)
+    activation_cases(Selu, &[0.0], value, gradient)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use kernels::softmax::{softmax, softmax_backward};
 
 use super::check::{Bound, Case, Input, Values};
-use super::{Backward, Forward, Op, Reads, Run, ShapeError, Sizes};
+use super::{Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes};
 use crate::tensor::Shape;
 
 /// yᵢ = exp(xᵢ) / Σⱼ exp(xⱼ) over the last axis
@@ -32,6 +32,19 @@ impl Op for Softmax {
         13 * at.output_elements() as u64
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["y = exp(x) / Σ exp(x)", "∂L/∂x = y (dy - Σ dy y)"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let row = |x: &[f64]| -> Vec<f64> {
+            let greatest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = x.iter().map(|x| libm::exp(x - greatest)).sum();
+            x.iter().map(|x| libm::exp(x - greatest) / sum).collect()
+        };
+        Some(at.inputs[0].chunks(*at.dims[0].last()?).flat_map(row).collect())
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let (_, n) = pass.inputs[0].as_rows();
         softmax(run.device, n, pass.inputs[0].data, pass.output);
@@ -54,13 +67,8 @@ pub(super) fn cases() -> Vec<Case> {
     let gradient = Bound::relative(20.0, "that of y; the difference cancels in units of dy").and_absolute(4.0);
     let of = |sample: &[usize], spread: f32| {
         let n = *sample.last().expect("an axis");
-        let row = |x: &[f64]| -> Vec<f64> {
-            let greatest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = x.iter().map(|x| libm::exp(x - greatest)).sum();
-            x.iter().map(|x| libm::exp(x - greatest) / sum).collect()
-        };
         let input = Input::new(Shape::batched(sample), Values::Normal(spread));
-        Case::new(Softmax, [input], move |at| at.inputs[0].chunks(n).flat_map(row).collect())
+        Case::new(Softmax, [input])
             .named(format!("{sample:?}"))
             .batches([0, 1, 2, 5, 17, 700 / n])
             .within(value, gradient)

@@ -51,6 +51,7 @@ impl Unary for Softplus {
 impl Activation for Softplus {
     const NAME: &'static str = "Softplus";
     const FLOPS: u64 = 20;
+    const FORMULAS: Option<[&'static str; 2]> = Some(["y = ln(1 + exp(β x)) / β", "∂L/∂x = dy · σ(β x)"]);
 
     fn attributes(&self) -> Attributes {
         attributes_of(self)
@@ -60,20 +61,19 @@ impl Activation for Softplus {
         ShapeError::expect_setting("beta", self.beta, "a number above 0", |beta| beta > 0.0)?;
         ShapeError::expect_setting("threshold", self.threshold, "a number", |_| true)
     }
+
+    fn exact(&self, x: f64) -> f64 {
+        let (beta, threshold) = (f64::from(self.beta), f64::from(self.threshold));
+        let z = beta * x;
+        if z > threshold { x } else { (z.max(0.0) + libm::log1p(libm::exp(-z.abs()))) / beta }
+    }
 }
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
     let value = Bound::relative(4.0, "exponential, logarithm, a sum and a quotient");
     let gradient = Bound::relative(SIGMOID_ULP + 0.5, "the logistic function's own, and one product");
-    let of = |softplus: Softplus| {
-        let (beta, threshold) = (f64::from(softplus.beta), f64::from(softplus.threshold));
-        let function = move |x: f64| {
-            let z = beta * x;
-            if z > threshold { x } else { (z.max(0.0) + libm::log1p(libm::exp(-z.abs()))) / beta }
-        };
-        activation_cases(softplus, &[softplus.threshold / softplus.beta], function, value, gradient)
-    };
+    let of = |softplus: Softplus| activation_cases(softplus, &[softplus.threshold / softplus.beta], value, gradient);
     // (With powers of two β x is exact.)
     [Softplus::default(), Softplus { beta: 2.0, threshold: 2.0 }].into_iter().flat_map(of).collect()
 }

@@ -3,8 +3,8 @@
 
 use kernels::device::Device;
 
-use super::check::{Bound, Case, Input, Sample, Values};
-use super::{Op, ShapeError};
+use super::check::{Bound, Case, Input, Values};
+use super::{Op, Sample, ShapeError};
 use crate::tensor::{Dim, Shape, Tensor};
 
 /// The shape of the output.
@@ -51,26 +51,24 @@ pub(super) fn for_each_row(
     });
 }
 
-/// The cases of an op, with and without lengths; `reference` gives the output for the steps of one row, each of so many values.
-pub(super) fn cases<O: Op + 'static>(
-    op: impl Fn(bool) -> O,
-    value: Bound,
-    gradient: Bound,
-    reference: fn(&[f64], usize) -> Vec<f64>,
-) -> Vec<Case> {
+/// What `of_steps` makes of the real steps of each sequence, `[steps, width]`: see [`Op::reference`].
+pub(super) fn reference(at: &Sample, of_steps: fn(&[f64], usize) -> Vec<f64>) -> Vec<f64> {
+    let (time, width) = (at.dims[0][1], at.dims[0][2..].iter().product::<usize>());
+    let rows = at.inputs[0].chunks_exact(time * width).enumerate();
+    let real = |row: usize| at.inputs.get(1).map_or(time, |lengths| lengths[row] as usize);
+    rows.flat_map(|(row, x)| of_steps(&x[..real(row) * width], width)).collect()
+}
+
+/// The cases of an op, with and without lengths.
+pub(super) fn cases<O: Op + 'static>(op: impl Fn(bool) -> O, value: Bound, gradient: Bound) -> Vec<Case> {
     let of = |lengths: bool, sample: &[usize]| {
-        let (time, width) = (sample[0], sample[1..].iter().product::<usize>());
+        let time = sample[0];
         let mut inputs = vec![Input::batched(sample)];
         if lengths {
             let values = (1..=time).map(|length| length as f32).collect();
             inputs.push(Input::new(Shape::batched(&[]), Values::Choice(values)));
         }
-        let plain = move |at: &Sample| {
-            let rows = at.inputs[0].chunks_exact(time * width).enumerate();
-            let real = |row: usize| at.inputs.get(1).map_or(time, |lengths| lengths[row] as usize);
-            rows.flat_map(|(row, x)| reference(&x[..real(row) * width], width)).collect()
-        };
-        let case = Case::new(op(lengths), inputs, plain)
+        let case = Case::new(op(lengths), inputs)
             .named(format!("{sample:?}{}", if lengths { ", padded" } else { "" }))
             .batches([1, 2, 5, 300])
             .within(value, gradient);

@@ -12,8 +12,8 @@
 
 use kernels::random::dropout_stretches;
 
-use super::check::{Bound, Case, Input, Sample};
-use super::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes, attributes_of, view};
+use super::check::{Bound, Case, Input};
+use super::{Attributes, Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of, view};
 use crate::tensor::Shape;
 
 /// Zeros each channel of each sample with probability `rate` in training.
@@ -88,6 +88,16 @@ impl<const AXES: usize> Op for StretchDropout<AXES> {
         Some(Box::new(StretchDropout::<AXES> { rate: 0.0 }))
     }
 
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let span = Self::span(&at.dims[0]);
+        let kept = |i: usize| {
+            let word = at.random.u32_at((i / span) as u64);
+            f64::from(word >> 16) >= (f64::from(self.rate) * 65536.0).round()
+        };
+        let scale = 1.0 / (1.0 - f64::from(self.rate));
+        Some(at.inputs[0].iter().enumerate().map(|(i, x)| if kept(i) { x * scale } else { 0.0 }).collect())
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         if self.is_view(run.training) {
             return view::forward(pass);
@@ -110,17 +120,8 @@ impl<const AXES: usize> Op for StretchDropout<AXES> {
 pub(super) fn cases<const AXES: usize>() -> Vec<Case> {
     let bound = Bound::relative(1.5, "1 / (1 - rate) has two roundings, and a product");
     let of = |sample: &[usize], rate: f32| {
-        let reference = move |at: &Sample| {
-            let span = StretchDropout::<AXES>::span(&at.dims[0]);
-            let kept = |i: usize| {
-                let word = at.random.u32_at((i / span) as u64);
-                f64::from(word >> 16) >= (f64::from(rate) * 65536.0).round()
-            };
-            let scale = 1.0 / (1.0 - f64::from(rate));
-            at.inputs[0].iter().enumerate().map(|(i, x)| if kept(i) { x * scale } else { 0.0 }).collect()
-        };
         let x = Shape::batched(sample);
-        Case::new(StretchDropout::<AXES> { rate }, [Input::batched(sample)], reference)
+        Case::new(StretchDropout::<AXES> { rate }, [Input::batched(sample)])
             .named(format!("{rate} of {sample:?}"))
             .batches([1, 2, 33])
             .within(bound, bound)

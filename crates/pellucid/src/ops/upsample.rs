@@ -7,9 +7,9 @@
 
 use kernels::resample::{Upsampling, upsample, upsample_backward};
 
-use super::check::{Bound, Case, Input, Sample};
+use super::check::{Bound, Case, Input};
 use super::window::{batched, expect_planes};
-use super::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes, attributes_of};
+use super::{Attributes, Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of};
 use crate::tensor::Shape;
 
 /// What lies between two values.
@@ -71,6 +71,33 @@ impl Op for Upsample {
         if self.mode == UpsampleMode::Linear { 7 * at.output_elements() as u64 } else { 0 }
     }
 
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let Upsampling { input, factor, linear } = self.sizing(&at.dims[0]);
+        let sources = |axis: usize, index: usize| -> [(usize, f64); 2] {
+            if !linear {
+                return [(index / factor[axis], 1.0), (0, 0.0)];
+            }
+            let position = ((index as f64 + 0.5) / factor[axis] as f64 - 0.5).max(0.0);
+            let first = position as usize;
+            let share = position - first as f64;
+            [(first, 1.0 - share), ((first + 1).min(input[axis] - 1), share)]
+        };
+        let size = |axis: usize| input[axis] * factor[axis];
+        let mut y = Vec::new();
+        for plane in at.inputs[0].chunks(input[0] * input[1]) {
+            for (i, j) in (0..size(0)).flat_map(|i| (0..size(1)).map(move |j| (i, j))) {
+                let mut value = 0.0;
+                for (row, of_row) in sources(0, i) {
+                    for (column, of_column) in sources(1, j) {
+                        value += of_row * of_column * plane[row * input[1] + column];
+                    }
+                }
+                y.push(value);
+            }
+        }
+        Some(y)
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let x = pass.inputs[0];
         upsample(run.device, &self.sizing(x.dims), x.data, pass.output);
@@ -89,34 +116,8 @@ pub(super) fn cases() -> Vec<Case> {
     let gradient = Bound::magnitude(20.0, "a sum of shares over the places that a value reaches");
     let of = |sample: &[usize], factor: &[usize], mode: UpsampleMode| {
         let op = Upsample { factor: factor.to_vec(), mode };
-        let Upsampling { input, factor, linear } = op.sizing(&Shape::batched(sample).dims(1));
-        let reference = move |at: &Sample| {
-            let sources = |axis: usize, index: usize| -> [(usize, f64); 2] {
-                if !linear {
-                    return [(index / factor[axis], 1.0), (0, 0.0)];
-                }
-                let position = ((index as f64 + 0.5) / factor[axis] as f64 - 0.5).max(0.0);
-                let first = position as usize;
-                let share = position - first as f64;
-                [(first, 1.0 - share), ((first + 1).min(input[axis] - 1), share)]
-            };
-            let size = |axis: usize| input[axis] * factor[axis];
-            let mut y = Vec::new();
-            for plane in at.inputs[0].chunks(input[0] * input[1]) {
-                for (i, j) in (0..size(0)).flat_map(|i| (0..size(1)).map(move |j| (i, j))) {
-                    let mut value = 0.0;
-                    for (row, of_row) in sources(0, i) {
-                        for (column, of_column) in sources(1, j) {
-                            value += of_row * of_column * plane[row * input[1] + column];
-                        }
-                    }
-                    y.push(value);
-                }
-            }
-            y
-        };
         let other = if sample.len() == 2 { Shape::batched(&[4, 8, 8]) } else { Shape::batched(&[4, 8]) };
-        Case::new(op, [Input::batched(sample)], reference)
+        Case::new(op, [Input::batched(sample)])
             .named(format!("{mode:?} of {sample:?}"))
             .within(value, gradient)
             .refuses([other.clone(), other.clone()], "takes 1 inputs, got 2")

@@ -1,11 +1,11 @@
-//! A sample case of an op: inputs, a reference in f64, and how far results may be from it.
+//! A sample case of an op: inputs, and how far results may be from the op's reference in f64.
 
 use std::sync::Arc;
 
 use kernels::random::Stream;
 
 use super::super::Op;
-use crate::tensor::{Dims, Shape};
+use crate::tensor::Shape;
 
 /// An op with inputs to try it on, and what it should give.
 #[derive(Clone)]
@@ -18,8 +18,6 @@ pub struct Case {
     pub inputs: Vec<Input>,
     /// Numbers of rows to try.
     pub batches: Vec<usize>,
-    /// The output in f64, by the plainest code there is.
-    pub reference: Reference,
     /// How far the output may be from the reference.
     pub value: Bound,
     /// How far gradients may be from those of the reference.
@@ -28,22 +26,6 @@ pub struct Case {
     pub same_at_inference: bool,
     /// Shapes that the op refuses, and a part of what it says.
     pub refused: Vec<(Vec<Shape>, &'static str)>,
-}
-
-/// The output in f64, row after row.
-pub type Reference = Arc<dyn Fn(&Sample) -> Vec<f64> + Send + Sync>;
-
-/// What a reference computes from.
-#[derive(Clone, Copy, Debug)]
-pub struct Sample<'a> {
-    /// The inputs.
-    pub inputs: &'a [Vec<f64>],
-    /// Sizes of each input.
-    pub dims: &'a [Dims],
-    /// Sizes of the output.
-    pub output_dims: &'a [usize],
-    /// The random numbers that the op gets from [`super::super::Run::random`].
-    pub random: Stream,
 }
 
 /// One input: its shape, and how its values are drawn.
@@ -130,17 +112,12 @@ impl Bound {
 
 impl Case {
     /// A case with batches of 1, 2 and 5 rows, correctly rounded unless the bounds are set.
-    pub fn new(
-        op: impl Op + 'static,
-        inputs: impl IntoIterator<Item = Input>,
-        reference: impl Fn(&Sample) -> Vec<f64> + Send + Sync + 'static,
-    ) -> Case {
+    pub fn new(op: impl Op + 'static, inputs: impl IntoIterator<Item = Input>) -> Case {
         Case {
             name: String::new(),
             op: Arc::new(op),
             inputs: inputs.into_iter().collect(),
             batches: vec![1, 2, 5],
-            reference: Arc::new(reference),
             value: Bound::ROUNDED,
             gradient: Bound::ROUNDED,
             same_at_inference: true,
@@ -150,14 +127,10 @@ impl Case {
 
     /// An element-wise function of one input of shape `[batch]`: no value, every length up to beyond two vectors, and one
     /// that is split between threads.
-    pub fn elementwise(
-        op: impl Op + 'static,
-        values: Values,
-        function: impl Fn(f64) -> f64 + Send + Sync + 'static,
-    ) -> Case {
+    pub fn elementwise(op: impl Op + 'static, values: Values) -> Case {
         let input = Input::new(Shape::batched(&[]), values);
         let lengths = (0..=33).chain([20_011]);
-        Case::new(op, [input], move |at| at.inputs[0].iter().map(|&x| function(x)).collect()).batches(lengths)
+        Case::new(op, [input]).batches(lengths)
     }
 
     /// With a name.

@@ -13,7 +13,7 @@ use kernels::device::Device;
 use kernels::random::Stream;
 use kernels::simd::Isa;
 
-pub use case::{Bound, Case, Input, Reference, Sample, Values};
+pub use case::{Bound, Case, Input, Values};
 use trial::{BackwardMode, ForwardMode, LeftOut, Output, Trial, shape_rule};
 
 use super::compare::{compare, compare_bits};
@@ -448,7 +448,7 @@ struct Wide {
 impl Wide {
     fn new(trial: &Trial) -> Wide {
         let wide = |values: &Vec<f32>| -> Vec<f64> { values.iter().map(|&value| f64::from(value)).collect() };
-        let inputs: Vec<Vec<f64>> = trial.inputs.iter().map(wide).collect();
+        let inputs = trial.wide_inputs();
         let magnitudes = inputs.iter().map(|input| input.iter().map(|value| value.abs()).collect()).collect();
         Wide { inputs, magnitudes, dy: wide(&trial.dy) }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::ops::{Attributes, Backward, Forward, Memory, Op, OpError, Reads, Run, ShapeError, Sizes};
+use crate::ops::{Attributes, Backward, Forward, Memory, Op, OpError, Reads, Run, Sample, ShapeError, Sizes};
 
 /// y = x², with one thing wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +23,7 @@ enum Fault {
     LooksAtScratch,
     IsNoView,
     Panics,
+    NoReference,
 }
 
 impl Op for Fault {
@@ -56,6 +57,10 @@ impl Op for Fault {
 
     fn is_view(&self, _: bool) -> bool {
         *self == Fault::IsNoView
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        (*self != Fault::NoReference).then(|| at.inputs[0].iter().map(|x| x * x).collect())
     }
 
     fn forward(&self, run: &Run, pass: Forward) {
@@ -98,8 +103,7 @@ impl Op for Fault {
 }
 
 fn case(fault: Fault) -> Case {
-    Case::elementwise(fault, Values::Normal(1.0), |x| x * x)
-        .within(Bound::ROUNDED, Bound::relative(1.0, "two products"))
+    Case::elementwise(fault, Values::Normal(1.0)).within(Bound::ROUNDED, Bound::relative(1.0, "two products"))
 }
 
 #[test]
@@ -124,6 +128,7 @@ fn every_fault_is_noticed_by_its_check() {
         (Fault::LooksAtScratch, Check::Value),
         (Fault::IsNoView, Check::View),
         (Fault::Panics, Check::Value),
+        (Fault::NoReference, Check::Shape),
     ] {
         let failures = check_op(&case(fault)).expect_err("a fault");
         assert!(failures.iter().any(|failure| failure.check == check), "{fault:?}: {:?}", failures[0]);

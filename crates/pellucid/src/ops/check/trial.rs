@@ -6,8 +6,8 @@ use kernels::device::Device;
 use kernels::epilogue::InPlace;
 use kernels::random::Stream;
 
-use super::super::{Backward, Forward, MAX_INPUTS, Memory, Run, Sizes};
-use super::{Case, Sample};
+use super::super::{Backward, Forward, MAX_INPUTS, Memory, Run, Sample, Sizes};
+use super::Case;
 use crate::tensor::{Dims, Purpose, Tensor};
 
 /// Circumstances of every run; not zeros, so that nothing is right by chance.
@@ -79,14 +79,25 @@ impl<'a> Trial<'a> {
         let inputs = case.inputs.iter().zip(&dims).enumerate();
         let inputs = inputs.map(|(i, (input, dims))| input.values.draw(stream(i), dims)).collect();
         let dy = super::Values::Normal(1.0).draw(stream(MAX_INPUTS), &output_dims);
-        Ok(Trial { case, dims, output_dims, inputs, dy })
+        let trial = Trial { case, dims, output_dims, inputs, dy };
+        let known = caught(|| trial.try_reference(&trial.wide_inputs()))?;
+        known.map(|_| trial).ok_or_else(|| "the op has no Op::reference to check it against".to_string())
+    }
+
+    /// The inputs, in f64.
+    pub fn wide_inputs(&self) -> Vec<Vec<f64>> {
+        self.inputs.iter().map(|input| input.iter().map(|&x| f64::from(x)).collect()).collect()
     }
 
     /// What the reference gives for these inputs.
     pub fn reference(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
+        self.try_reference(inputs).expect("Trial::new has looked")
+    }
+
+    fn try_reference(&self, inputs: &[Vec<f64>]) -> Option<Vec<f64>> {
         let random = Purpose::Node(NODE as usize).stream(SEED).at(STEP);
         let sample = Sample { inputs, dims: &self.dims, output_dims: &self.output_dims, random };
-        (self.case.reference)(&sample)
+        self.case.op.reference(&sample)
     }
 
     fn run<'b>(&self, device: &'b Device, training: bool) -> Run<'b> {

@@ -67,9 +67,16 @@ impl Pairwise for BinaryCrossEntropy {
 impl ElementLoss for BinaryCrossEntropy {
     const NAME: &'static str = "BinaryCrossEntropyWithLogitsLoss";
     const FLOPS: u64 = 40;
+    const FORMULAS: Option<[&'static str; 2]> =
+        Some(["L = mean of -(w t ln σ(p) + (1 - t) ln(1 - σ(p)))", "∂L/∂p = ((1 - t) σ(p) - w t (1 - σ(p))) / n"]);
 
     fn check(&self) -> Result<(), ShapeError> {
         expect_positive("positive_weight", self.positive_weight)
+    }
+
+    fn exact(&self, p: f64, t: f64) -> f64 {
+        let (yes, no) = (1.0 / (1.0 + libm::exp(-p)), 1.0 / (1.0 + libm::exp(p)));
+        -(f64::from(self.positive_weight) * t * libm::log(yes) + (1.0 - t) * libm::log(no))
     }
 }
 
@@ -79,12 +86,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     let gradient = Bound::relative(8.0, "an exponential, quotients; the difference cancels").and_absolute(10.0);
     let of = |positive_weight: f32| {
         let values = [Values::Normal(3.0), Values::Choice(vec![0.0, 1.0, 0.25, 0.9])];
-        let weight = f64::from(positive_weight);
-        let definition = move |x: f64, t: f64| {
-            let (yes, no) = (1.0 / (1.0 + libm::exp(-x)), 1.0 / (1.0 + libm::exp(x)));
-            -(weight * t * libm::log(yes) + (1.0 - t) * libm::log(no))
-        };
-        element_cases(BinaryCrossEntropy { positive_weight }, values, definition, value, gradient)
+        element_cases(BinaryCrossEntropy { positive_weight }, values, value, gradient)
     };
     [of(1.0), of(3.0)].concat()
 }

@@ -40,6 +40,12 @@ impl Pairwise for BinaryCrossEntropyProbabilities {
 impl ElementLoss for BinaryCrossEntropyProbabilities {
     const NAME: &'static str = "BinaryCrossEntropyLoss";
     const FLOPS: u64 = 35;
+    const FORMULAS: Option<[&'static str; 2]> =
+        Some(["L = mean of -(t ln p + (1 - t) ln(1 - p))", "∂L/∂p = (p - t) / (p (1 - p) n)"]);
+
+    fn exact(&self, p: f64, t: f64) -> f64 {
+        -(t * libm::log(p) + (1.0 - t) * libm::log(1.0 - p))
+    }
 }
 
 /// What the checks run on.
@@ -47,8 +53,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     let values = [Values::Uniform(0.02, 0.98), Values::Choice(vec![0.0, 1.0, 0.25, 0.9])];
     let value = Bound::relative(SUM_ULP, "two logarithms, products, a sum of positive terms");
     let gradient = Bound::relative(6.0, "differences, products, quotients");
-    let definition = |p: f64, t: f64| -(t * libm::log(p) + (1.0 - t) * libm::log(1.0 - p));
-    element_cases(BinaryCrossEntropyProbabilities {}, values, definition, value, gradient)
+    element_cases(BinaryCrossEntropyProbabilities {}, values, value, gradient)
 }
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 
 use super::elementwise::row_weight_values;
 use super::{Reduction, SUM_ULP, divided, rows_or_weights, split_inputs};
-use crate::ops::check::{Bound, Case, Input, Sample, Values};
-use crate::ops::{Attributes, Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, attributes_of};
+use crate::ops::check::{Bound, Case, Input, Values};
+use crate::ops::{Attributes, Backward, Forward, Memory, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of};
 use crate::tensor::{Dim, Shape, Tensor};
 
 /// Classes at most: labels are whole numbers in f32.
@@ -157,6 +157,14 @@ impl Op for CrossEntropy {
         25 * sizes.input_elements(0) as u64
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        Some(["L = mean over rows of -Σ t ln softmax(p)", "∂L/∂p = (softmax(p) - t) / rows"])
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        Some(vec![reference(self, at)])
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let [logits, target] = [pass.inputs[0], pass.inputs[1]];
         let (rows, n) = logits.as_rows();
@@ -209,7 +217,6 @@ impl Unary for Scaled {
 pub(super) fn class_cases<L: Op + Clone + 'static>(
     loss: &L,
     logits: &Values,
-    reference: fn(&L, &Sample) -> f64,
     value: Bound,
     gradient: Bound,
 ) -> Vec<Case> {
@@ -223,8 +230,8 @@ pub(super) fn class_cases<L: Op + Clone + 'static>(
             for weights in [None, Some(&[][..]), Some(steps)] {
                 let mut inputs = vec![Input::new(Shape::batched(sample), logits.clone()), target.clone()];
                 inputs.extend(weights.map(|sizes| Input::new(Shape::batched(sizes), row_weight_values())));
-                let (loss, [x, other]) = (loss.clone(), [sample, &[7, 7]].map(Shape::batched));
-                let case = Case::new(loss.clone(), inputs, move |at| vec![reference(&loss, at)])
+                let [x, other] = [sample, &[7, 7]].map(Shape::batched);
+                let case = Case::new(loss.clone(), inputs)
                     .named(format!("{sample:?}, {kind}, weights {weights:?}"))
                     .batches([0, 1, 2, 5, rows])
                     .within(value, gradient)
@@ -286,7 +293,7 @@ fn reference(op: &CrossEntropy, at: &Sample) -> f64 {
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let value = Bound::relative(SUM_ULP, "differences, exponentials, logarithm, sum").and_absolute(4.0);
     let gradient = Bound::relative(20.0, "exponentials, a sum, a quotient; the difference cancels").and_absolute(20.0);
-    let of = |op: CrossEntropy| class_cases(&op, &Values::Normal(3.0), reference, value, gradient);
+    let of = |op: CrossEntropy| class_cases(&op, &Values::Normal(3.0), value, gradient);
     let plain = CrossEntropy::default;
     let mut cases = of(plain());
     cases.extend(of(CrossEntropy { label_smoothing: 0.1, ignored_label: Some(1), ..plain() }));

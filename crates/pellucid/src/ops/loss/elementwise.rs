@@ -6,8 +6,8 @@ use kernels::pairwise::{self, Pairwise, RowWeights};
 use serde::{Deserialize, Serialize};
 
 use super::{Reduction, divided, expect_row_weights, rows_or_weights, split_inputs};
-use crate::ops::check::{Bound, Case, Input, Sample, Values};
-use crate::ops::{Attributes, Backward, Forward, Op, Reads, Run, ShapeError, Sizes, attributes_of};
+use crate::ops::check::{Bound, Case, Input, Values};
+use crate::ops::{Attributes, Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of};
 use crate::tensor::{Dim, Shape, Tensor};
 
 /// A loss of one prediction and its target, with a name; an [`Elementwise`] of one is an [`Op`].
@@ -18,6 +18,9 @@ pub trait ElementLoss: Pairwise + Debug + Default + Serialize + 'static {
     /// Floating-point operations for one value, about.
     const FLOPS: u64;
 
+    /// See [`Op::formulas`]; of one prediction p and its target t.
+    const FORMULAS: Option<[&'static str; 2]> = None;
+
     /// The reduction where none is given.
     const REDUCTION: Reduction = Reduction::Mean;
 
@@ -25,6 +28,9 @@ pub trait ElementLoss: Pairwise + Debug + Default + Serialize + 'static {
     fn check(&self) -> Result<(), ShapeError> {
         Ok(())
     }
+
+    /// The loss of a prediction p and its target t in f64, by plain code: see [`Op::reference`].
+    fn exact(&self, p: f64, t: f64) -> f64;
 }
 
 /// An element-wise loss: prediction of any shape, target of the same shape (for a prediction with a last axis of 1 that
@@ -107,6 +113,27 @@ impl<F: ElementLoss> Op for Elementwise<F> {
         F::FLOPS * sizes.input_elements(0) as u64
     }
 
+    fn formulas(&self) -> Option<[&'static str; 2]> {
+        F::FORMULAS
+    }
+
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        let (rows, row_len) = (at.dims[0][0], at.dims[0].iter().skip(1).product::<usize>());
+        let weight = |row: usize| at.inputs.get(2).map_or(1.0, |weights| weights[row]);
+        let (mut total, mut divisor) = (0.0, 0.0);
+        for row in 0..rows {
+            for i in row * row_len..(row + 1) * row_len {
+                total += weight(row) * self.formula.exact(at.inputs[0][i], at.inputs[1][i]);
+            }
+            divisor += weight(row) * if self.reduction == Reduction::Mean { row_len as f64 } else { 1.0 };
+        }
+        Some(vec![match self.reduction {
+            Reduction::Sum => total,
+            _ if divisor == 0.0 => 0.0,
+            _ => total / divisor,
+        }])
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let [prediction, target] = [pass.inputs[0].data, pass.inputs[1].data];
         let total = pairwise::total(run.device, self.formula, prediction, target, row_weights(pass.inputs));
@@ -130,7 +157,6 @@ pub const SUM_ULP: f64 = 35.0;
 pub fn element_cases<F: ElementLoss>(
     formula: F,
     [prediction, target]: [Values; 2],
-    definition: impl Fn(f64, f64) -> f64 + Clone + Send + Sync + 'static,
     value: Bound,
     gradient: Bound,
 ) -> Vec<Case> {
@@ -142,9 +168,8 @@ pub fn element_cases<F: ElementLoss>(
         if weighted {
             inputs.push(Input::new(Shape::batched(&[]), row_weight_values()));
         }
-        let definition = definition.clone();
         let [one, other] = [sample, &[7, 7]].map(Shape::batched);
-        Case::new(Elementwise { formula, reduction }, inputs, move |at| vec![reference(at, reduction, &definition)])
+        Case::new(Elementwise { formula, reduction }, inputs)
             .named(format!("{formula:?}, {reduction:?}, {sample:?}{}", if weighted { ", weighted" } else { "" }))
             .batches([0, 1, 2, 5, rows])
             .within(value, gradient)
@@ -166,22 +191,4 @@ pub fn element_cases<F: ElementLoss>(
 /// Row weights of cases, 0 among them.
 pub(super) fn row_weight_values() -> Values {
     Values::Choice(vec![0.0, 0.5, 1.0, 2.5])
-}
-
-/// The definition, in f64.
-fn reference(at: &Sample, reduction: Reduction, definition: impl Fn(f64, f64) -> f64) -> f64 {
-    let (rows, row_len) = (at.dims[0][0], at.dims[0].iter().skip(1).product::<usize>());
-    let weight = |row: usize| at.inputs.get(2).map_or(1.0, |weights| weights[row]);
-    let (mut total, mut divisor) = (0.0, 0.0);
-    for row in 0..rows {
-        for i in row * row_len..(row + 1) * row_len {
-            total += weight(row) * definition(at.inputs[0][i], at.inputs[1][i]);
-        }
-        divisor += weight(row) * if reduction == Reduction::Mean { row_len as f64 } else { 1.0 };
-    }
-    match reduction {
-        Reduction::Sum => total,
-        _ if divisor == 0.0 => 0.0,
-        _ => total / divisor,
-    }
 }

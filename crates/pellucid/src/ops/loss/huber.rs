@@ -51,9 +51,16 @@ pub(super) fn within<S: Simd>(s: S, d: S::Float, bound: f32) -> S::Float {
 impl ElementLoss for Huber {
     const NAME: &'static str = "HuberLoss";
     const FLOPS: u64 = 6;
+    const FORMULAS: Option<[&'static str; 2]> =
+        Some(["L = mean of d²/2 for |d| ≤ δ, else δ (|d| - δ/2), d = p - t", "∂L/∂p = min(max(d, -δ), δ) / n"]);
 
     fn check(&self) -> Result<(), ShapeError> {
         expect_positive("delta", self.delta)
+    }
+
+    fn exact(&self, p: f64, t: f64) -> f64 {
+        let (d, delta) = ((p - t).abs(), f64::from(self.delta));
+        if d <= delta { d * d / 2.0 } else { delta * (d - delta / 2.0) }
     }
 }
 
@@ -64,10 +71,5 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     let values = [Values::AwayFrom { spread: 2.0, kinks, margin: 0.01 }, Values::Choice(targets)];
     let value = Bound::relative(SUM_ULP, "two differences, a product, a sum of positive terms");
     let gradient = Bound::relative(4.0, "a difference, a quotient, two products");
-    let (formula, delta) = (Huber { delta }, f64::from(delta));
-    let definition = move |p: f64, t: f64| {
-        let d = (p - t).abs();
-        if d <= delta { d * d / 2.0 } else { delta * (d - delta / 2.0) }
-    };
-    element_cases(formula, values, definition, value, gradient)
+    element_cases(Huber { delta }, values, value, gradient)
 }

@@ -46,9 +46,16 @@ impl Pairwise for SmoothL1 {
 impl ElementLoss for SmoothL1 {
     const NAME: &'static str = "SmoothL1Loss";
     const FLOPS: u64 = 7;
+    const FORMULAS: Option<[&'static str; 2]> =
+        Some(["L = mean of d²/2β for |d| ≤ β, else |d| - β/2, d = p - t", "∂L/∂p = min(max(d/β, -1), 1) / n"]);
 
     fn check(&self) -> Result<(), ShapeError> {
         expect_positive("beta", self.beta)
+    }
+
+    fn exact(&self, p: f64, t: f64) -> f64 {
+        let (d, beta) = ((p - t).abs(), f64::from(self.beta));
+        if d <= beta { d * d / (2.0 * beta) } else { d - beta / 2.0 }
     }
 }
 
@@ -59,10 +66,5 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     let values = [Values::AwayFrom { spread: 2.0, kinks, margin: 0.01 }, Values::Choice(targets)];
     let value = Bound::relative(SUM_ULP, "two differences, a product, a quotient, a sum of positive terms");
     let gradient = Bound::relative(5.0, "a difference, two quotients, two products");
-    let (formula, beta) = (SmoothL1 { beta }, f64::from(beta));
-    let definition = move |p: f64, t: f64| {
-        let d = (p - t).abs();
-        if d <= beta { d * d / (2.0 * beta) } else { d - beta / 2.0 }
-    };
-    element_cases(formula, values, definition, value, gradient)
+    element_cases(SmoothL1 { beta }, values, value, gradient)
 }

@@ -35,8 +35,8 @@ pub(super) use lstm::cases as lstm_cases;
 pub(super) use rnn::cases as rnn_cases;
 pub use rnn::{Nonlinearity, Rnn};
 
-use super::check::{Bound, Case, Input, Sample, Values};
-use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, ShapeError, Sizes, attributes_of};
+use super::check::{Bound, Case, Input, Values};
+use super::{Attributes, Backward, Forward, Memory, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of};
 use crate::tensor::{Dim, Shape, Tensor};
 
 /// A cell with a name; a [`Recurrent`] of one is an [`Op`].
@@ -52,6 +52,10 @@ pub trait RecurrentCell: Debug + Copy + Default + Send + Sync + Serialize + 'sta
 
     /// The formula with its settings.
     fn formula(&self) -> Self::Formula;
+
+    /// A step of a unit in f64, by plain code: the state after it, from the input's and the recurrent parts of its sums and the
+    /// state before.
+    fn exact(&self, x: &[f64], h: &[f64], state: [f64; 2]) -> [f64; 2];
 }
 
 /// All steps of one layer in one direction.
@@ -197,6 +201,10 @@ impl<K: RecurrentCell> Op for Recurrent<K> {
         self.reverse
     }
 
+    fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
+        Some(reference(self, at))
+    }
+
     fn forward(&self, run: &Run, pass: Forward) {
         let layer = self.layer(pass.inputs[X].dims, pass.dims);
         let data = |index: usize| pass.inputs[index].data;
@@ -265,11 +273,8 @@ impl<K: RecurrentCell> Op for Recurrent<K> {
     }
 }
 
-/// A step of a cell in f64: the state after it, from the input's and the recurrent parts of a unit's sums and its state.
-type PlainStep = fn(&[f64], &[f64], [f64; 2]) -> [f64; 2];
-
 /// The cases of a cell.
-fn cases_of<K: RecurrentCell>(cell: K, step: PlainStep) -> Vec<Case> {
+fn cases_of<K: RecurrentCell>(cell: K) -> Vec<Case> {
     let plain = Recurrent { cell, ..Recurrent::default() };
     let of = |name: &str, op: Recurrent<K>, [time, input, hidden]: [usize; 3]| {
         let rows = K::Formula::GATES * hidden;
@@ -296,7 +301,7 @@ fn cases_of<K: RecurrentCell>(cell: K, step: PlainStep) -> Vec<Case> {
         let terms = (input + hidden) as f64;
         let value = Bound::relative(4.0, "the functions' own").and_absolute(2.0 * terms.sqrt() + 4.0);
         let gradient = Bound::relative(8.0, "as the value").and_absolute(8.0 * terms + 8.0 * time as f64);
-        Case::new(op, inputs.clone(), move |at| reference(&op, step, at))
+        Case::new(op, inputs.clone())
             .named(name)
             .batches([1, 2, 5])
             .within(value, gradient)
@@ -324,7 +329,7 @@ fn cases_of<K: RecurrentCell>(cell: K, step: PlainStep) -> Vec<Case> {
 }
 
 /// The output in f64, by plain loops.
-fn reference<K: RecurrentCell>(op: &Recurrent<K>, step: PlainStep, at: &Sample) -> Vec<f64> {
+fn reference<K: RecurrentCell>(op: &Recurrent<K>, at: &Sample) -> Vec<f64> {
     let [batch, time, hidden] = [at.output_dims[0], at.output_dims[1], at.output_dims[2]];
     let input = at.dims[X][2];
     let sums = |weight: usize, bias: usize, values: &[f64]| -> Vec<f64> {
@@ -347,7 +352,7 @@ fn reference<K: RecurrentCell>(op: &Recurrent<K>, step: PlainStep, at: &Sample) 
             let h = sums(WEIGHT_HH, BIAS_HH, &h);
             for (unit, state) in states.iter_mut().enumerate() {
                 let gates = |sums: &[f64]| -> Vec<f64> { sums.iter().skip(unit).step_by(hidden).copied().collect() };
-                *state = step(&gates(&x), &gates(&h), *state);
+                *state = op.cell.exact(&gates(&x), &gates(&h), *state);
                 y[(row * time + t) * hidden + unit] = state[0];
             }
         }
