@@ -42,6 +42,24 @@ pub enum Command {
     /// Show the layers of a network or model: shapes, parameters, cost, memory
     #[command(after_help = SUMMARY_EXAMPLES)]
     Summary(SummaryArgs),
+    /// Follow one training step number by number: forward, backward by the chain rule, update
+    #[command(after_help = EXPLAIN_EXAMPLES, allow_negative_numbers = true)]
+    Explain(Box<ExplainArgs>),
+    /// Look for what is wrong with data, network and run: scales, leaks, dead units, learning rate, overfitting, …
+    #[command(after_help = DIAGNOSE_EXAMPLES, allow_negative_numbers = true)]
+    Diagnose(Box<DiagnoseArgs>),
+    /// Try all learning rates in one short run, and propose one
+    #[command(after_help = LR_FIND_EXAMPLES, allow_negative_numbers = true)]
+    LrFind(Box<LrFindArgs>),
+    /// Runs side by side: what they differ in, what came of it, and whether it may be chance
+    #[command(after_help = COMPARE_EXAMPLES)]
+    Compare(CompareArgs),
+    /// Repeat a run up to an update, and go on from there another way
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayArgs),
+    /// Hold backpropagation against differences in double precision, layer by layer
+    #[command(after_help = CHECK_EXAMPLES)]
+    CheckGradients(CheckArgs),
     /// Show what is in the data, and what training would make of it
     #[command(after_help = DATA_EXAMPLES, allow_negative_numbers = true)]
     Data(Box<DataArgs>),
@@ -285,6 +303,245 @@ const SUMMARY_EXAMPLES: &str = "\
 Examples:
   pellucid summary \"dense 128 relu -> dense 10\" --input 784
   pellucid summary runs/digits-1";
+
+/// How an explanation is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For a terminal.
+    #[default]
+    Text,
+    /// A page that needs no network and no script.
+    Html,
+    /// One object with all numbers.
+    Json,
+}
+
+/// `pellucid explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// The model: a model.safetensors, or the folder of a run; or else give --net
+    #[arg(value_name = "MODEL", required_unless_present = "net", conflicts_with = "net")]
+    pub model: Option<PathBuf>,
+    /// Rows with known answers, as `evaluate` takes them; with --net a CSV file of numbers, used as they are
+    #[arg(long, value_name = "DATA")]
+    pub data: String,
+    /// Which rows, counted from 0; several make a batch
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [0])]
+    pub row: Vec<usize>,
+    /// A network that was not trained: its notation, such as "dense 2 sigmoid -> dense 2 sigmoid"
+    #[arg(long, value_name = "NOTATION")]
+    pub net: Option<String>,
+    /// With --net: columns to predict, by name or index [default: the last]
+    #[arg(
+        long,
+        short = 't',
+        value_name = "COLUMN",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        requires = "net"
+    )]
+    pub target: Vec<String>,
+    /// With --net: what is made small [default: mse]
+    #[arg(long, value_name = "LOSS", requires = "net")]
+    pub loss: Option<String>,
+    /// With --net: seed of the weights that --weights does not give
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Weights in place of those of the model: a JSON file of arrays by name, such as {"0.bias": [0.35, 0.35]}
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Show what one update makes of each weight
+    #[arg(long)]
+    pub step: bool,
+    /// The optimiser of that update, from a fresh state [default: that of the run; sgd with --net]
+    #[arg(long, value_name = "NAME[:SETTINGS]")]
+    pub optimizer: Option<String>,
+    /// Its learning rate [default: that of the run]
+    #[arg(long, value_name = "X")]
+    pub lr: Option<f64>,
+    /// Only this layer, as `summary` numbers them: 2, or 2.0 for a part of it
+    #[arg(long, value_name = "N")]
+    pub layer: Option<String>,
+    /// Only this unit of each layer, counted from 0
+    #[arg(long, value_name = "K")]
+    pub neuron: Option<usize>,
+    /// How many of many numbers are shown: the largest
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub top: usize,
+    /// Instead of a row: by how much the answers to all rows of a table get worse when a column is permuted
+    #[arg(long, conflicts_with_all = ["net", "row", "step", "layer", "neuron"])]
+    pub importance: bool,
+    /// Permutations of each column
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub repeats: u16,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Where it goes [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// No characters beyond ASCII
+    #[arg(long)]
+    pub ascii: bool,
+    /// How rows are read.
+    #[command(flatten)]
+    pub input: InputArgs,
+}
+
+const EXPLAIN_EXAMPLES: &str = "\
+Small networks are computed in double precision and written out term by term; of large layers
+sizes, extremes and the largest contributions are shown. Ops behave as at inference: no dropout.
+
+Examples:
+  pellucid explain runs/iris-1 --data iris.csv --row 7 --step
+  pellucid explain runs/mnist-1 --data mnist --row 3 --layer 2 --neuron 5
+  pellucid explain runs/iris-1 --data iris.csv --format html --out step.html
+  pellucid explain runs/adult-1 --data adult-test.csv --importance
+  pellucid explain --net \"dense 2 sigmoid -> dense 2 sigmoid\" --weights weights.json \\
+    --data example.csv --target o1,o2 --lr 0.5 --step";
+
+/// `pellucid diagnose`.
+#[derive(Args, Debug)]
+pub struct DiagnoseArgs {
+    /// The folder of a run, a run.toml, or data as `train` takes it
+    #[arg(value_name = "RUN|CONFIG|DATA")]
+    pub data: String,
+    /// As for `train`.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// How it is shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+const DIAGNOSE_EXAMPLES: &str = "\
+Each finding names the layer or column, the number, what helps, and the source of the rule. The
+trained network and its epochs are looked at in the folder of a run; `train` does so at its end.
+
+Examples:
+  pellucid diagnose runs/people-1
+  pellucid diagnose people.csv --target income --net \"dense 64 sigmoid -> dense\"";
+
+/// `pellucid lr-find`.
+#[derive(Args, Debug)]
+pub struct LrFindArgs {
+    /// What to learn from, as `train` takes it
+    #[arg(value_name = "DATA")]
+    pub data: String,
+    /// The first rate
+    #[arg(long, value_name = "X", default_value_t = 1e-6)]
+    pub from: f64,
+    /// The last rate
+    #[arg(long, value_name = "X", default_value_t = 10.0)]
+    pub to: f64,
+    /// Updates, each with a rate of its own
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    pub steps: u32,
+    /// As for `train`.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// How it is shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+const LR_FIND_EXAMPLES: &str = "\
+A fresh network learns with a rate that grows from update to update, until its loss leaps.
+
+Examples:
+  pellucid lr-find people.csv --target income
+  pellucid lr-find mnist --net mnist-cnn --optimizer sgd:momentum=0.9 --batch-size 128";
+
+/// `pellucid compare`.
+#[derive(Args, Debug)]
+pub struct CompareArgs {
+    /// Folders of finished runs
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// The metric to judge by [default: accuracy, f1_micro, r2, perplexity or loss]
+    #[arg(long, value_name = "METRIC")]
+    pub metric: Option<String>,
+    /// A page with the curves of all losses
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// How it is shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+const COMPARE_EXAMPLES: &str = "\
+Runs that differ in their seed alone are one group: its mean and standard deviation are shown. Two
+groups over the same seeds are compared by a paired t-test.
+
+Examples:
+  pellucid compare runs/people-1 runs/people-2 --html compared.html
+  pellucid compare runs/wide-* runs/deep-* --metric roc_auc";
+
+/// `pellucid replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// Folder of a run
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// The update, counted from 1, up to which all is as the first time
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    pub to_step: u64,
+    /// Settings of `train` from there on, such as lr=1e-4 or clip-norm=1. May be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub change: Vec<String>,
+    /// Folder of the new run [default: runs/NAME-N]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// How it is shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+const REPLAY_EXAMPLES: &str = "\
+The first K updates give the same bits as in RUN, and that is checked. Without --change the state is left
+as a checkpoint; with it the run goes on to its end, and both are shown side by side.
+
+Examples:
+  pellucid replay runs/people-1 --to-step 1200
+  pellucid replay runs/people-1 --to-step 1200 --change lr=1e-4 --change weight-decay=0.01";
+
+/// `pellucid check-gradients`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// A network in its notation, a model.safetensors, or the folder of a run
+    #[arg(value_name = "NET|MODEL")]
+    pub network: String,
+    /// Shape of a row, for a network: 784, 3x32x32
+    #[arg(long, value_name = "SHAPE")]
+    pub input: Option<String>,
+    /// The loss of a network [default: mse]; a model has its own
+    #[arg(long, value_name = "LOSS")]
+    pub loss: Option<String>,
+    /// Rows of the batch
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub rows: u32,
+    /// Places of each parameter and input that are compared, drawn at random
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    pub places: usize,
+    /// Most that a gradient may be off, in parts of its size
+    #[arg(long, value_name = "X", default_value_t = 1e-4)]
+    pub tolerance: f64,
+    /// Seed of rows, weights and places
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// How it is shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+const CHECK_EXAMPLES: &str = "\
+The loss of the whole network is computed in f64, by code that has nothing to do with the kernels,
+with each place moved up and down. Rows are drawn at random. Places without a derivative (relu at 0)
+are counted, not compared. Ends with an error when a gradient is off.
+
+Examples:
+  pellucid check-gradients \"conv 4 3x3 -> batchnorm relu -> flatten -> dense 3\" --input 1x8x8 --loss cross_entropy
+  pellucid check-gradients runs/iris-1";
 
 /// `pellucid data`.
 #[derive(Args, Debug)]

@@ -7,6 +7,7 @@ pub mod commands;
 
 pub mod defaults;
 pub mod device;
+pub mod diagnosis;
 pub mod error;
 pub mod explain;
 mod forecasts;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use pellucid::model::atomic::write_atomically;
 use pellucid::model::checkpoint::CheckpointStore;
-use pellucid::train::History;
+use pellucid::train::{EpochRecord, History};
 
 use crate::error::{Failure, Outcome};
 
@@ -167,10 +167,42 @@ pub fn history_csv(history: &History) -> String {
     out
 }
 
+/// The history in a file that [`history_csv`] wrote.
+///
+/// # Errors
+/// A file that cannot be read, or a line that is none of it.
+pub fn read_history(path: &Path) -> Outcome<History> {
+    let text = fs::read_to_string(path).map_err(|error| cannot("read", path, &error))?;
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    let read = |line: &str| -> Option<EpochRecord> {
+        let mut record = EpochRecord::default();
+        for (name, text) in names.iter().zip(line.split(',')).filter(|(_, text)| !text.is_empty()) {
+            match *name {
+                "epoch" => record.epoch = text.parse().ok()?,
+                "step" => record.step = text.parse().ok()?,
+                "learning_rate" => record.learning_rate = text.parse().ok()?,
+                "seconds" => record.seconds = text.parse().ok()?,
+                name => match name.split_once('_')? {
+                    ("train", metric) => record.train.set(metric, text.parse().ok()?),
+                    ("validation", metric) => {
+                        record.validation.get_or_insert_default().set(metric, text.parse().ok()?);
+                    }
+                    _ => return None,
+                },
+            }
+        }
+        (record.epoch > 0).then_some(record)
+    };
+    let numbered = lines.enumerate().map(|(number, line)| {
+        read(line).ok_or_else(|| Failure::new(format!("{}, line {}: this is no epoch", path.display(), number + 2)))
+    });
+    Ok(History { epochs: numbered.collect::<Outcome<_>>()? })
+}
+
 #[cfg(test)]
 mod tests {
     use pellucid::metrics::Scores;
-    use pellucid::train::EpochRecord;
 
     use super::*;
 
@@ -208,5 +240,11 @@ mod tests {
         let expected = "epoch,step,learning_rate,seconds,train_loss,validation_loss,validation_accuracy\n\
                         1,10,0.001,0.5,0.25,,\n2,20,0.001,0.5,0.25,0.5,NaN\n";
         assert_eq!(history_csv(&history), expected);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("history.csv");
+        fs::write(&path, expected).expect("writes");
+        assert_eq!(history_csv(&read_history(&path).expect("a history")), expected);
+        fs::write(&path, format!("{expected}x,1\n")).expect("writes");
+        assert!(read_history(&path).expect_err("no epoch").message().contains("line 4: this is no epoch"));
     }
 }

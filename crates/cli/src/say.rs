@@ -1,11 +1,13 @@
 //! Where words go: results to standard output, notes to the standard error stream, and one JSON object alone if asked.
 
 use std::io::{ErrorKind, Write, stdout};
+use std::path::Path;
 
+use pellucid::model::atomic::write_atomically;
 use serde_json::Value;
 
 use crate::args::Look;
-use crate::error::Outcome;
+use crate::error::{Failure, Outcome};
 use crate::terminal::{Ink, Screen};
 
 /// The two streams of a command.
@@ -78,17 +80,32 @@ impl Say {
     }
 }
 
-/// Writes to the standard output. A reader that has gone away (`| head`) is no error.
+/// Writes a whole file, or to the standard output.
+///
+/// # Errors
+/// The file or standard output cannot be written, other than by being closed.
+pub fn write_out(path: Option<&Path>, text: &[u8]) -> Outcome<()> {
+    match path {
+        Some(path) => write_atomically(path, |file| file.write_all(text)).map_err(Failure::from),
+        None => print_bytes(text),
+    }
+}
+
 fn print(text: &str) -> Outcome<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// Writes to the standard output. A reader that has gone away (`| head`) is no error.
+fn print_bytes(text: &[u8]) -> Outcome<()> {
     let mut out = stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(text).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
 }
 
 /// The words of `text` in lines of at most `width` characters; longer words stay whole.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last_mut().expect("at least one line");

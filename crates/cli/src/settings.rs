@@ -413,6 +413,21 @@ fn explained(error: &toml::de::Error) -> String {
 }
 
 impl Settings {
+    /// With `change`, `name=value` as in a `run.toml`.
+    ///
+    /// # Errors
+    /// Without `=`, or when there is no such setting or value.
+    pub fn changed(self, change: &str) -> Outcome<Settings> {
+        let Some((name, value)) = change.split_once('=') else {
+            return Err(Failure::new(format!("a change is NAME=VALUE, such as lr=1e-4; got '{change}'")));
+        };
+        let (name, value) = (name.trim(), value.trim());
+        // Numbers and words that TOML knows stand as they are, others in quotes.
+        let plain = Settings::parse(&format!("{name} = {value}"));
+        let quoted = || Settings::parse(&format!("{name} = {}", toml::Value::String(value.to_string())));
+        Ok(plain.or_else(|_| quoted())?.over(self))
+    }
+
     /// Reads a `run.toml`. Relative paths in it are taken from its own folder if something is there, else from the
     /// current one.
     ///

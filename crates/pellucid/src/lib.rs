@@ -1,10 +1,11 @@
 //! Pellucid: neural networks from scratch.
 //!
 //! A network is a static graph of ops ([`graph`]), built by layers or from a line of text ([`nn`]), trained by a fit loop
-//! ([`train`]) on a data set ([`data`]), saved with all that is needed to use it ([`model`]), and looked into ([`explain`]).
+//! ([`train`]) on a data set ([`data`]), saved with all that is needed to use it ([`model`]), and looked into ([`explain`], [`diagnose`]).
 #![forbid(unsafe_code)]
 
 pub mod data;
+pub mod diagnose;
 pub mod explain;
 pub mod generate;
 pub mod graph;

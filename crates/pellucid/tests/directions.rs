@@ -15,9 +15,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("data", &["tensor", "suggest"]),
     ("model", &["data", "nn", "graph", "ops", "tensor", "metrics"]),
-    ("explain", &["graph", "ops", "tensor"]),
+    ("explain", &["graph", "ops", "optim", "tensor"]),
     ("generate", &["graph", "tensor"]),
     ("train", &["model", "data", "metrics", "optim", "nn", "graph", "ops", "tensor"]),
+    ("diagnose", &["train", "data", "metrics", "optim", "nn", "graph"]),
 ];
 
 /// What may not stand in any file of a room, tests apart, and why.

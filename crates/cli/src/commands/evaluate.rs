@@ -10,7 +10,7 @@ use pellucid::data::{Table, TableOptions};
 use pellucid::model::{Model, Preprocessing};
 use pellucid::train::Windows;
 
-use crate::args::EvaluateArgs;
+use crate::args::{EvaluateArgs, InputArgs};
 use crate::device::device;
 use crate::error::{Failure, Outcome};
 use crate::judge::{Judge, results};
@@ -31,7 +31,8 @@ pub fn run(arguments: &EvaluateArgs) -> Outcome<()> {
     let loss = loss_of(&model)?;
     let device = device(arguments.input.isa.as_deref(), arguments.input.threads)?;
     let mut notes = Vec::new();
-    let (part, rows) = rows(arguments, &model, &mut notes)?;
+    let quiet = arguments.look.quiet || arguments.look.json;
+    let (part, rows) = labelled_rows(&arguments.data, &model, &arguments.input, quiet, &mut notes)?;
     let judge = Judge {
         graph: &model.graph,
         parameters: &model.parameters,
@@ -66,10 +67,14 @@ fn windows(model: &Model) -> Windows {
     }
 }
 
-/// The rows to measure on, and what they are.
-fn rows(arguments: &EvaluateArgs, model: &Model, notes: &mut Vec<String>) -> Outcome<(String, Rows)> {
-    let input = &arguments.input;
-    let word = &arguments.data;
+/// The rows with known answers that `word` names for `model`, and what they are.
+pub(super) fn labelled_rows(
+    word: &str,
+    model: &Model,
+    input: &InputArgs,
+    quiet: bool,
+    notes: &mut Vec<String>,
+) -> Outcome<(String, Rows)> {
     let read = |path: &Path, known: TableOptions| -> Outcome<Table> {
         Ok(Table::read(path, &table_options(input.delimiter.as_deref(), input.header, known)?)?)
     };
@@ -109,7 +114,7 @@ fn rows(arguments: &EvaluateArgs, model: &Model, notes: &mut Vec<String>) -> Out
             if let Preprocessing::Table { pipeline } = preprocessing {
                 settings.target = pipeline.target_names().into_iter().map(str::to_string).collect();
             }
-            let Prepared { train, test, .. } = prepare(word, &settings, arguments.look.quiet || arguments.look.json)?;
+            let Prepared { train, test, .. } = prepare(word, &settings, quiet)?;
             let own_test = source.test_rows > 0;
             let (what, rows) = if (seen || own_test) && !test.is_empty() {
                 drop(train);
@@ -130,7 +135,6 @@ fn rows(arguments: &EvaluateArgs, model: &Model, notes: &mut Vec<String>) -> Out
             Ok((what, rows))
         }
         (Located::Files(path), Preprocessing::Images { .. }) => {
-            let quiet = arguments.look.quiet || arguments.look.json;
             scored_pictures(&path, model, (input.memory, input.skip_bad), (input.threads, quiet), notes)
         }
         (Located::Files(path), _) => {

@@ -1,10 +1,7 @@
 //! `pellucid forecast`: how a series goes on.
 
-use std::io::{self, Write};
-
 use pellucid::data::Table;
 use pellucid::data::series::{Series, SeriesPlan};
-use pellucid::model::atomic::write_atomically;
 use pellucid::model::{Predictor, Preprocessing};
 use pellucid::train::readable;
 
@@ -14,6 +11,7 @@ use crate::device::device;
 use crate::error::{Failure, Outcome};
 use crate::prepare::{known_series, table_options};
 use crate::run_folder::model_path;
+use crate::say::write_out;
 use crate::trained::open_model;
 
 /// Forecasts the steps behind the last one of a file.
@@ -41,13 +39,7 @@ pub fn run(arguments: &ForecastArgs) -> Outcome<()> {
         values.iter().for_each(|value| line.field(&written(*value as f32)));
         line.end(&mut text)?;
     }
-    match &arguments.out {
-        Some(path) => write_atomically(path, |file| file.write_all(&text)).map_err(Failure::from),
-        None => match io::stdout().write_all(&text) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
-        },
-    }
+    write_out(arguments.out.as_deref(), &text)
 }
 
 /// Values of the predicted columns for so many steps. Beyond the horizon of the model, what it predicted is read again as if it

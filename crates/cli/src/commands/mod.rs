@@ -1,10 +1,16 @@
 //! The commands, one file each.
 
+mod check_gradients;
+mod compare;
 mod data;
+mod diagnose;
 mod evaluate;
+mod explain;
 mod forecast;
 pub mod generate;
+mod lr_find;
 mod predict;
+mod replay;
 mod summary;
 mod train;
 
@@ -23,6 +29,12 @@ pub fn run(command: Command) -> Outcome<()> {
         Command::Forecast(arguments) => forecast::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::LrFind(arguments) => lr_find::run(*arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Diagnose(arguments) => diagnose::run(*arguments),
+        Command::CheckGradients(arguments) => check_gradients::run(&arguments),
         Command::Data(arguments) => data::run(&arguments),
     }
 }

@@ -10,15 +10,16 @@ use std::time::Duration;
 
 use kernels::device::Device;
 use pellucid::data::TaskKind;
-use pellucid::model::{Model, Preprocessing};
+use pellucid::model::{Checkpoint, Model, Preprocessing};
 use pellucid::nn::notation::Network;
 use pellucid::nn::{LossLayer, NetworkOptions};
 use pellucid::train::{Fit, Fitted};
 use serde_json::{Value, json};
 
-use crate::args::TrainArgs;
+use crate::args::{Look, TrainArgs};
 use crate::defaults::{self, Facts};
 use crate::device::device;
+use crate::diagnosis::{run_findings, sentence};
 use crate::error::{Failure, Outcome};
 use crate::forecasts::Forecasts;
 use crate::judge::{Judge, Judged, metrics_json, results};
@@ -42,6 +43,8 @@ struct Run<'a> {
     judged: &'a [Judged],
     /// Beside simpler ones, if the rows are forecasts of a series.
     forecasts: Option<&'a Forecasts>,
+    /// What is wrong with it, in sentences.
+    warnings: &'a [String],
     device: &'a Device,
 }
 
@@ -51,43 +54,54 @@ pub fn run(arguments: TrainArgs) -> Outcome<()> {
     let say = Say::new(look);
     let (data, settings) = resolve(&data, settings)?;
     let device = device(settings.isa.as_deref(), settings.threads)?;
-    let mut settings = settings;
-    let mut prepared = prepare(&data, &settings, look.quiet || look.json)?;
-    if wants_two_outputs(&settings, &prepared) {
-        settings.task = Some(TaskKind::Multiclass.name().to_string());
-        prepared = prepare(&data, &settings, look.quiet || look.json)?;
-        prepared
-            .notes
-            .push("the network has an output for each of the two classes: the task is multiclass".to_string());
-    }
-    let filled = defaults::fill(&settings, &facts(&prepared));
-    let recipe = Recipe::new(Settings { data: Some(data), ..filled }, &prepared)?;
+    let out = settings.out.clone();
+    let (prepared, recipe) = ready(data, settings, look.quiet || look.json)?;
 
-    let folder = match &settings.out {
+    let folder = match &out {
         Some(path) if resume => RunFolder::open(path, Occupied::Resume)?,
         Some(path) => RunFolder::open(path, if force { Occupied::Replace } else { Occupied::Refuse })?,
         None => RunFolder::numbered(&prepared.name)?,
     };
-    let config = config(&recipe.settings).to_toml();
-    folder.write(CONFIG, &config)?;
     say.head(&words::head(&prepared, &recipe, &say)?)?;
     say.notes(&prepared.notes);
-    let mut store = folder.checkpoints()?;
-    let loaded = if resume { store.load_latest()? } else { None };
+    let loaded = if resume { folder.checkpoints()?.load_latest()? } else { None };
     if resume {
         say.notes(&[words::resumed(loaded.as_ref())]);
     }
+    let from = Start { checkpoint: loaded.map(|loaded| loaded.checkpoint), branches: false };
+    finish((&prepared, &recipe), &folder, from, &device, look)
+}
 
+/// Where a run begins.
+pub(super) struct Start {
+    /// What it goes on from; `None` begins anew.
+    pub checkpoint: Option<Checkpoint>,
+    /// It goes on with other settings than those of the checkpoint.
+    pub branches: bool,
+}
+
+/// Trains to the end, judges, and writes everything down.
+pub(super) fn finish(
+    (prepared, recipe): (&Prepared, &Recipe),
+    folder: &RunFolder,
+    from: Start,
+    device: &Arc<Device>,
+    look: Look,
+) -> Outcome<()> {
+    let say = Say::new(look);
+    let config = config(&recipe.settings).to_toml();
+    folder.write(CONFIG, &config)?;
     let validation = Some(&prepared.validation).filter(|rows| !rows.is_empty());
     let fit = Fit {
         validation: validation.map(|rows| rows.part()),
         device: device.clone(),
-        checkpoints: Some(store),
+        checkpoints: Some(folder.checkpoints()?),
         checkpoint_pause: CHECKPOINT_PAUSE,
-        resume: loaded.map(|loaded| loaded.checkpoint),
+        resume: from.checkpoint,
+        branches: from.branches,
         ..Fit::new(&recipe.graph, &recipe.loss, &prepared.task, prepared.train.part(), &recipe.options)
     };
-    let fitted = watch::fit(fit, &recipe, &folder, look)?;
+    let fitted = watch::fit(fit, recipe, folder, look)?;
 
     let judge = Judge {
         graph: &recipe.graph,
@@ -95,7 +109,7 @@ pub fn run(arguments: TrainArgs) -> Outcome<()> {
         loss: &recipe.loss,
         task: &prepared.task,
         windows: recipe.options.windows,
-        device: &device,
+        device,
     };
     let parts = prepared.parts();
     let judged = parts.iter().map(|(name, rows)| judge.judge(name, rows)).collect::<Outcome<Vec<_>>>()?;
@@ -103,8 +117,10 @@ pub fn run(arguments: TrainArgs) -> Outcome<()> {
         (Some(forecasting), Some(last), Some((_, rows))) => Some(Forecasts::new(forecasting, last, rows)),
         _ => None,
     };
+    let findings = run_findings(prepared, recipe, (&fitted.parameters, &fitted.history), device)?;
+    let warnings: Vec<String> = findings.iter().map(sentence).collect();
     let (judged, forecasts) = (&judged[..], forecasts.as_ref());
-    let run = Run { prepared: &prepared, recipe: &recipe, fitted: &fitted, judged, forecasts, device: &device };
+    let run = Run { prepared, recipe, fitted: &fitted, judged, forecasts, warnings: &warnings, device };
     let hash = run.model().save(&folder.model())?;
     folder.write("history.csv", &history_csv(&fitted.history))?;
     folder.write("loss.svg", &loss_svg(&fitted.history, None, run.best_epoch()))?;
@@ -113,16 +129,33 @@ pub fn run(arguments: TrainArgs) -> Outcome<()> {
     say.result(&format!("{}\n", loss_curve(&fitted.history, run.best_epoch(), &say.screen)))?;
     say.result(&format!("{}\n\n", words::ended(&fitted, recipe.options.epochs)))?;
     say.result(&results(judged, &prepared.task, &say.screen))?;
+    say.notes(&warnings);
     if let Some(forecasts) = forecasts {
         say.result(&forecasts.table(&say.screen))?;
     }
     let path = folder.path().display();
     say.result(&format!("\nmodel, history, settings and report are in {path}; look at {path}/report.html\n"))?;
-    say.json(&run.json(&hash, &folder))
+    say.json(&run.json(&hash, folder))
+}
+
+/// Loads the data, and settles what the settings leave open.
+pub(super) fn ready(data: String, settings: Settings, quiet: bool) -> Outcome<(Prepared, Recipe)> {
+    let mut settings = settings;
+    let mut prepared = prepare(&data, &settings, quiet)?;
+    if wants_two_outputs(&settings, &prepared) {
+        settings.task = Some(TaskKind::Multiclass.name().to_string());
+        prepared = prepare(&data, &settings, quiet)?;
+        prepared
+            .notes
+            .push("the network has an output for each of the two classes: the task is multiclass".to_string());
+    }
+    let filled = defaults::fill(&settings, &facts(&prepared));
+    let recipe = Recipe::new(Settings { data: Some(data), ..filled }, &prepared)?;
+    Ok((prepared, recipe))
 }
 
 /// The data and the settings: from the flags, over those of a `run.toml` if DATA is one, over those of a recipe.
-fn resolve(data: &str, flags: Settings) -> Outcome<(String, Settings)> {
+pub(super) fn resolve(data: &str, flags: Settings) -> Outcome<(String, Settings)> {
     let (data, mut settings) = with_file(data, flags)?;
     if let Some(name) = settings.recipe.take() {
         settings = settings.over(recipes::find(&name)?);
@@ -212,7 +245,7 @@ impl Run<'_> {
 
     /// The object of `--json`.
     fn json(&self, hash: &str, folder: &RunFolder) -> Value {
-        let Run { prepared, recipe, fitted, judged, forecasts, device } = self;
+        let Run { prepared, recipe, fitted, judged, forecasts, device, warnings } = self;
         let rows = prepared.parts().into_iter().map(|(name, rows)| (name.to_string(), json!(rows.len())));
         json!({
             "task": prepared.task.name(),
@@ -229,6 +262,7 @@ impl Run<'_> {
             "load_seconds": prepared.seconds,
             "rows": Value::Object(rows.collect()),
             "metrics": metrics_json(judged),
+            "warnings": warnings,
             "forecasts": forecasts.map(|forecasts| forecasts.json()),
             "weights_sha256": hash,
             "model": folder.model(),

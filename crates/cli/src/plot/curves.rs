@@ -84,6 +84,38 @@ pub fn loss_over_time(history: &History) -> Option<String> {
     (last > first).then(|| svg.fragment())
 }
 
+/// Training and validation losses of several runs, each a curve of its own colour, by name; a part that no run has is left out.
+pub fn overlaid_losses(runs: &[(String, &History)]) -> Vec<String> {
+    let panels = [
+        overlaid("training loss", runs, &|record| record.train.get("loss")),
+        overlaid("validation loss", runs, &|record| record.validation.as_ref()?.get("loss")),
+    ];
+    panels.into_iter().flatten().collect()
+}
+
+fn overlaid(title: &str, runs: &[(String, &History)], loss: &dyn Fn(&EpochRecord) -> Option<f64>) -> Option<String> {
+    const COLOURS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+    let curve = |(index, (name, history)): (usize, &(String, &History))| {
+        let point = |record: &EpochRecord| Some((record.epoch as f64, loss(record)?));
+        let points: Vec<(f64, f64)> = history.epochs.iter().filter_map(point).collect();
+        let dash = if index / COLOURS.len() % 2 == 1 { " dash" } else { "" };
+        let class = format!("{}{dash}", COLOURS[index % COLOURS.len()]);
+        (!points.is_empty()).then(|| Series { name: name.clone(), class, points, dots: false })
+    };
+    let series: Vec<Series> = runs.iter().enumerate().filter_map(curve).collect();
+    let points = || series.iter().flat_map(|one| &one.points);
+    let last = points().map(|point| point.0).reduce(f64::max)?;
+    let mut svg = Svg::new(HALF, HEIGHT, title);
+    let y = Axis::fit(points().map(|point| point.1), 5);
+    let y_label = if y.log { "loss (log scale)" } else { "loss" };
+    let x = Axis::whole(1.0, last.max(2.0), 10);
+    let panel = Panel { title, x_label: "epoch", y_label, x, y, corner: (0.0, 0.0), size: (HALF, HEIGHT) };
+    panel.frame(&mut svg);
+    series.iter().for_each(|one| panel.curve(&mut svg, one));
+    panel.legend(&mut svg, &series);
+    Some(svg.fragment())
+}
+
 /// Training and validation curve of one score over what `x` gives; a part that never has it is left out.
 fn both_parts(history: &History, name: &str, x: &dyn Fn(&EpochRecord) -> f64) -> Vec<Series> {
     let curve = |label: &str, class: &str, value: &dyn Fn(&EpochRecord) -> Option<f64>| {

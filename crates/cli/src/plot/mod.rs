@@ -10,7 +10,7 @@ mod svg;
 
 pub use axis::{Axis, Tick};
 pub use chart::{Panel, Series};
-pub use curves::{learning_rate, loss_over_time, loss_svg, main_metric, run_curves};
+pub use curves::{learning_rate, loss_over_time, loss_svg, main_metric, overlaid_losses, run_curves};
 pub use forecast::{ForecastPlot, forecast_plot};
 pub use heatmap::confusion_map;
 pub use quality::{

@@ -1,7 +1,7 @@
 //! `report.html`: everything about a run on one page that needs no network and no script.
 
 mod heat;
-mod page;
+pub(crate) mod page;
 mod picture;
 mod samples;
 
@@ -11,10 +11,12 @@ use pellucid::metrics;
 use pellucid::metrics::Scores;
 use pellucid::train::History;
 
+pub use heat::over;
 pub use picture::{Picture, Pictures};
 pub use samples::augmented;
 
 use crate::classes::{ClassScores, Confusion};
+use crate::explain::ColumnImportance;
 use crate::forecasts::Forecasts;
 use crate::format::{count, number, numbers, percent, rows, short};
 use crate::markup::escape;
@@ -68,6 +70,8 @@ pub struct Report {
     pub data_facts: Vec<(String, String)>,
     /// Its columns.
     pub columns: Vec<ColumnRow>,
+    /// What its columns count for.
+    pub importance: Option<ColumnImportance>,
     /// Rows that the model got wrong, the surest first.
     pub mistakes: Vec<Mistake>,
     /// Forecasts of a series, beside simpler ones.
@@ -167,6 +171,8 @@ pub struct Mistake {
     pub probability: Option<f64>,
 }
 
+/// Columns whose importance is shown.
+const IMPORTANT_COLUMNS: usize = 30;
 /// Pixels of the screen that a small picture is enlarged to, and a filter.
 const PICTURE_SIDE: u32 = 112;
 const FILTER_SIDE: u32 = 48;
@@ -189,6 +195,7 @@ impl Report {
         self.classes_section(&mut page);
         self.trust_section(&mut page);
         self.mistakes_section(&mut page);
+        self.importance_section(&mut page);
         self.class_maps_section(&mut page);
         self.network_section(&mut page);
         self.filters_section(&mut page);
@@ -402,6 +409,36 @@ impl Report {
         page.raw(&(out + "</div>"));
     }
 
+    fn importance_section(&self, page: &mut Page) {
+        let Some(found) = self.importance.as_ref().filter(|found| !found.columns.is_empty()) else { return };
+        page.section("importance", "What the columns count for");
+        page.paragraph(&format!(
+            "By how much {} falls on {} rows {}when a column is permuted, and so says nothing: mean and standard deviation of {} \
+             permutations. Of columns that say the same, each may count little.",
+            found.metric,
+            count(found.judged[0] as u64),
+            self.part_words(),
+            found.judged[1]
+        ));
+        let greatest = found.columns[0].1.mean.max(f64::MIN_POSITIVE);
+        let mut out = String::from("<div class=\"card bars\">");
+        for (name, importance) in found.columns.iter().take(IMPORTANT_COLUMNS) {
+            let share = (importance.mean / greatest).clamp(0.0, 1.0) * 100.0;
+            let _ = write!(
+                out,
+                r#"<div><span>{}</span><i style="width:{share:.1}%"></i><b>{} ± {}</b></div>"#,
+                escape(name),
+                number(importance.mean),
+                number(importance.deviation)
+            );
+        }
+        page.raw(&(out + "</div>"));
+        if found.columns.len() > IMPORTANT_COLUMNS {
+            let more = found.columns.len() - IMPORTANT_COLUMNS;
+            page.paragraph(&format!("And {more} columns more, which count less."));
+        }
+    }
+
     fn class_maps_section(&self, page: &mut Page) {
         if self.class_maps.is_empty() {
             return;
@@ -530,6 +567,8 @@ impl Report {
 mod tests {
     use pellucid::train::EpochRecord;
 
+    use pellucid::explain::Importance;
+
     use super::*;
 
     const HOSTILE: &str = "</td><script>alert(\"1\")</script>'&<!--\0\u{202e}";
@@ -593,6 +632,14 @@ mod tests {
             }],
             data_facts: vec![(text(), text())],
             columns: vec![ColumnRow { name: text(), kind: text(), missing: 3, summary: text() }],
+            importance: Some(ColumnImportance {
+                metric: "accuracy".to_string(),
+                judged: [100, 5],
+                columns: vec![
+                    (text(), Importance { mean: 0.25, deviation: 0.01 }),
+                    (text(), Importance { mean: -0.01, deviation: 0.0 }),
+                ],
+            }),
             mistakes: vec![Mistake {
                 picture: Some(picture),
                 text: text(),

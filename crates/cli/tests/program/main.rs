@@ -1,6 +1,8 @@
 //! The program as its users see it: commands, files, exit codes.
 
 mod convolutions;
+mod diagnose;
+mod explain;
 mod mistakes;
 mod pictures;
 mod repeat;

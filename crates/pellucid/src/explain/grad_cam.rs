@@ -14,9 +14,8 @@ use std::sync::Arc;
 
 use kernels::device::Device;
 
-use crate::graph::{Graph, Parameters, PlanError, PlanId, PlanOptions, Session, Source, ValueId};
-use crate::ops::{Multiply, Sum};
-use crate::tensor::Shape;
+use super::score::{ScoreGraph, choose, scores};
+use crate::graph::{Graph, Parameters, PlanError, PlanId, PlanOptions, Session, ValueId};
 
 /// Makes maps of one network, row by row.
 #[derive(Debug)]
@@ -86,20 +85,12 @@ impl GradCam {
             Some(&[_, height, width]) => Ok([height, width]),
             _ => Err(GradCamError::NoPicture { what, shape: graph.shape(value).to_string() }),
         };
-        let (input, scores) = (graph.inputs()[0].value, scores(graph));
+        let (input, (scores, classes)) = (graph.inputs()[0].value, scores(graph));
         let (picture, size) = (size("rows", input)?, size("feature map", features)?);
-        let Some(classes) = graph.shape(scores).sample().filter(|sample| sample.len() == 1) else {
+        if classes.len() != 1 {
             return Err(GradCamError::NoScores { shape: graph.shape(scores).to_string() });
-        };
-        let mut network = graph.clone().at_inference();
-        network.freeze(true, |_| true);
-        let mut builder = network.extend();
-        let fits = "a name of its own, and shapes that fit";
-        let chosen = builder.input("grad_cam.chosen", Shape::batched(&classes)).expect(fits);
-        let products = builder.add(Multiply, &[scores, chosen]).expect(fits);
-        // [batch], a single number for the batch of one that is planned for.
-        let score = builder.add(Sum, &[products]).expect(fits);
-        let graph = Arc::new(builder.finish(&[score]));
+        }
+        let ScoreGraph { graph, chosen, score } = ScoreGraph::new(graph);
         let mut session = Session::new(graph, device, parameters.clone(), 0);
         let plan = session.plan(&PlanOptions {
             batch: 1,
@@ -128,15 +119,7 @@ impl GradCam {
     /// relu(Σ_k α_k A_k), `[height, width]` of the feature map.
     fn weighted_map(&mut self, row: &[f32], class: usize) -> Vec<f64> {
         self.session.input_mut(self.plan, self.input).copy_from_slice(row);
-        let chosen = self.session.input_mut(self.plan, self.chosen);
-        match (chosen.len(), class) {
-            (1, 0) => chosen[0] = -1.0,
-            (1, 1) => chosen[0] = 1.0,
-            _ => {
-                chosen.fill(0.0);
-                chosen[class] = 1.0;
-            }
-        }
+        choose(self.session.input_mut(self.plan, self.chosen), class);
         self.session.forward(self.plan, 0);
         self.session.backward(self.plan, 0);
         let features = self.session.value(self.plan, self.features);
@@ -149,19 +132,6 @@ impl GradCam {
         }
         map.iter_mut().filter(|sum| **sum < 0.0).for_each(|sum| *sum = 0.0);
         map
-    }
-}
-
-/// The first output, or what goes into the op that makes probabilities of it.
-fn scores(graph: &Graph) -> ValueId {
-    let output = graph.outputs()[0];
-    match graph.value(output).source {
-        Source::Node(node) => {
-            let node = &graph.nodes()[node];
-            let makes_probabilities = matches!(node.op.name(), "Softmax" | "LogSoftmax" | "Sigmoid");
-            if makes_probabilities { node.inputs[0] } else { output }
-        }
-        _ => output,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::graph::{PlanId, Session};
 pub(super) const ROWS_OF_A_TASK: usize = 8;
 
 /// Fills the inputs of `plan` with `rows` of `data`; targets and weights where the problem has them.
-pub(super) fn fill(
+pub(crate) fn fill(
     session: &mut Session,
     plan: PlanId,
     problem: &Problem,

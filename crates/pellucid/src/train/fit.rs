@@ -52,6 +52,9 @@ pub struct Fit<'a> {
     pub checkpoint_pause: Duration,
     /// Go on from this checkpoint.
     pub resume: Option<Checkpoint>,
+    /// The checkpoint may be of a run with other settings, from which this one branches off: another rate, penalty, batch size. The
+    /// network, the data and the kind of optimiser stay the same.
+    pub branches: bool,
 }
 
 /// What a run gave.
@@ -93,6 +96,7 @@ impl<'a> Fit<'a> {
             checkpoints: None,
             checkpoint_pause: Duration::ZERO,
             resume: None,
+            branches: false,
         }
     }
 
@@ -461,8 +465,16 @@ impl<'a> Loop<'a> {
     }
 
     fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
-        let state: State = checkpoint.state()?;
-        self.state.identity.check(&state.identity)?;
+        let mut state: State = checkpoint.state()?;
+        let own = std::mem::take(&mut self.state.identity);
+        if self.fit.branches {
+            if state.batches > 0 && state.identity.settings["batch_size"] != own.settings["batch_size"] {
+                let message = "another batch size can only begin with an epoch; branch off where one ends";
+                return Err(TrainError::Settings(message.to_string()));
+            }
+            state.identity.settings = own.settings.clone();
+        }
+        own.check(&state.identity)?;
         let take = |name: &str, target: &mut [f32]| match checkpoint.tensors.get(name) {
             Some(tensor) if tensor.data.len() == target.len() => {
                 target.copy_from_slice(&tensor.data);

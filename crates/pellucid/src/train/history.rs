@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::Scores;
 
 /// One finished epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// Number of the epoch, from 1.
     pub epoch: usize,

@@ -8,17 +8,19 @@ use super::Run;
 use super::watch::metric_shown;
 use super::words::{task_words, training_words};
 use crate::commands::generate::Writer;
-use crate::explain::{class_maps, first_filters};
+use crate::explain::{ColumnImportance, class_maps, column_importance, first_filters, input_columns};
 use crate::format::{count, seconds};
 use crate::judge::Judge;
 use crate::network_table::{layer_rows, training_summary};
-use crate::prepare::Prepared;
+use crate::prepare::{Prepared, Rows};
 use crate::report::{Report, augmented};
 
 /// Rows with mistakes that the report shows.
 const MISTAKES: usize = 24;
 /// Rows with maps of what speaks for their class: as many wrong ones, and as many right ones.
 const CLASS_MAPS: usize = 6;
+/// Permutations of each column of a table.
+const PERMUTATIONS: usize = 3;
 /// Tokens of the text that the report shows.
 const WRITTEN_TOKENS: u64 = 800;
 /// How freely they are drawn.
@@ -27,12 +29,13 @@ const WRITTEN_TEMPERATURE: f64 = 0.8;
 impl Run<'_> {
     /// Everything about the run; `config` is the text that repeats it.
     pub(super) fn report(&self, judge: &Judge, hash: &str, config: String) -> Report {
-        let Run { prepared, recipe, fitted, judged, forecasts, device } = self;
+        let Run { prepared, recipe, fitted, judged, forecasts, warnings, device } = self;
         let is_text = matches!(prepared.preprocessing, Preprocessing::Text { .. });
         let augmentation = augmented(&recipe.options, &prepared.train.part(), device);
         let mut report = Report {
             title: format!("{}: {}", prepared.name, title_words(prepared)),
             facts: self.facts(hash),
+            warnings: warnings.to_vec(),
             metrics: judged.iter().map(|one| (one.part.to_string(), one.scores().clone())).collect(),
             history: fitted.history.clone(),
             main_metric: Some(metric_shown(prepared.task.kind(), recipe)),
@@ -55,8 +58,17 @@ impl Run<'_> {
             report.residuals = last.residuals(&prepared.task, rows);
             report.mistakes = last.mistakes(&prepared.task, rows, MISTAKES);
             report.class_maps = class_maps(judge, last, rows, CLASS_MAPS);
+            report.importance = self.importance(judge, rows);
         }
         report
+    }
+
+    /// What the columns of a table count for.
+    fn importance(&self, judge: &Judge, rows: &Rows) -> Option<ColumnImportance> {
+        let Preprocessing::Table { pipeline } = &self.prepared.preprocessing else { return None };
+        let network = (judge.graph, judge.parameters, judge.loss, judge.task);
+        let repeats = (PERMUTATIONS, self.recipe.options.seed);
+        column_importance(network, rows, &input_columns(pipeline), repeats, judge.device).ok()
     }
 
     fn facts(&self, hash: &str) -> Vec<(String, String)> {

@@ -387,6 +387,14 @@ impl Table {
         (!missing).then_some(text)
     }
 
+    /// The number in a cell, or `None` where it is none.
+    ///
+    /// # Panics
+    /// When the table has no such row or column.
+    pub fn number(&self, row: usize, column: usize) -> Option<f64> {
+        parse_number(self.cell(row, column), self.decimal_comma())
+    }
+
     /// Whether the value of a cell is missing.
     ///
     /// # Panics
