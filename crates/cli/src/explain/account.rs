@@ -212,9 +212,15 @@ impl Writer<'_> {
             Source::Parameter(parameter) => self.trace.graph.parameters()[parameter].name.clone(),
             Source::Input(input) if self.trace.graph.inputs()[input].name == "target" => "target".to_string(),
             _ if node.output == self.trace.loss && index == 0 => "p".to_string(),
-            _ if node.inputs.len() == 1 || node.op.name() == "Gemm" => "x".to_string(),
+            _ if self.computed_inputs(node) == 1 => "x".to_string(),
             _ => format!("x{}", index + 1),
         }
+    }
+
+    /// How many inputs of a node are no parameters.
+    fn computed_inputs(&self, node: &Node) -> usize {
+        let is_parameter = |value: &ValueId| matches!(self.trace.graph.value(*value).source, Source::Parameter(_));
+        node.inputs.iter().filter(|value| !is_parameter(value)).count()
     }
 
     fn listed(&self, name: &str, value: ValueId) -> Vec<String> {
@@ -235,11 +241,18 @@ impl Writer<'_> {
         let by_row = self.trace.rows > 1 && self.trace.rows <= ROWS && width <= LISTED && self.has_rows(value);
         if by_row {
             let row = |(row, values): (usize, &[f64])| {
-                format!("{name}[{row}] = {}", self.figures.several(values, self.focus.top).join("; "))
+                format!(
+                    "{name}[{row}] = {}",
+                    self.figures.several(values, self.focus.top, |place| place.to_string()).join("; ")
+                )
             };
             return numbers.chunks(width.max(1)).enumerate().map(row).collect();
         }
-        let mut lines = self.figures.several(numbers, self.focus.top);
+        let dims = self.trace.graph.shape(value).dims(self.trace.rows);
+        // The number of the row says nothing where there is but one.
+        let skipped = usize::from(self.has_rows(value) && self.trace.rows == 1);
+        let index = |place: usize| subscript(&dims[skipped.min(dims.len().saturating_sub(1))..], place);
+        let mut lines = self.figures.several(numbers, self.focus.top, index);
         if let Some(first) = lines.first_mut() {
             *first = if numbers.len() <= LISTED { format!("{name} = {first}") } else { format!("{name}: {first}") };
         }

@@ -164,6 +164,8 @@ pub fn gallery(
     ];
     let cam = last_feature_map(graph).and_then(|map| GradCam::new(graph, parameters, device.clone(), map).ok());
     maps.extend(cam.map(|mut cam| ("Grad-CAM: where the last feature map speaks for it", cam.map(inputs, class))));
+    // A map in which nothing speaks for the class shows nothing.
+    maps.retain(|(_, map)| map.iter().any(|value| *value > 0.0));
     let over = |(caption, map): (&str, Vec<f32>)| Some((caption.to_string(), over(picture, &map)?));
     [("the picture".to_string(), picture.clone())].into_iter().chain(maps.into_iter().filter_map(over)).collect()
 }

@@ -46,8 +46,8 @@ impl Figures {
         if value < 0.0 { format!("({text})") } else { text }
     }
 
-    /// All of a few values; of many their norm, mean, extremes, zeros and the `top` of the greatest size.
-    pub fn several(self, values: &[f64], top: usize) -> Vec<String> {
+    /// All of a few values; of many their norm, mean, extremes, zeros and the `top` of the greatest size, whose places `index` names.
+    pub fn several(self, values: &[f64], top: usize, index: impl Fn(usize) -> String) -> Vec<String> {
         if values.len() <= LISTED {
             return vec![values.iter().map(|value| self.one(*value)).collect::<Vec<_>>().join(", ")];
         }
@@ -65,8 +65,10 @@ impl Figures {
             short.one(greatest),
             if zeros > 0 { format!(", {zeros} of them 0") } else { String::new() }
         )];
-        let largest: Vec<String> =
-            largest(values, top).into_iter().map(|place| format!("[{place}] {}", short.one(values[place]))).collect();
+        let largest: Vec<String> = largest(values, top)
+            .into_iter()
+            .map(|place| format!("[{}] {}", index(place), short.one(values[place])))
+            .collect();
         if !largest.is_empty() {
             lines.push(format!("largest: {}", largest.join(", ")));
         }
@@ -113,12 +115,13 @@ mod tests {
     #[test]
     fn many_values_are_summed_up() {
         let figures = Figures::new(true);
-        assert_eq!(figures.several(&[1.0, -0.25], 3), ["1, -0.25"]);
+        let index = |place: usize| format!("{},{}", place / 5, place % 5);
+        assert_eq!(figures.several(&[1.0, -0.25], 3, index), ["1, -0.25"]);
         let mut values = vec![0.0; 20];
         (values[3], values[7]) = (3.0, -4.0);
         assert_eq!(
-            figures.several(&values, 3),
-            ["20 values: norm 5, mean -0.05, from -4 to 3, 18 of them 0", "largest: [7] -4, [3] 3"]
+            figures.several(&values, 3, index),
+            ["20 values: norm 5, mean -0.05, from -4 to 3, 18 of them 0", "largest: [1,2] -4, [0,3] 3"]
         );
     }
 }

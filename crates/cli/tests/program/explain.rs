@@ -78,7 +78,7 @@ fn a_trained_model_shows_what_counts_and_any_of_its_units() {
         (&["explain", "--data", &table], "MODEL"),
         (
             &["explain", "--net", "dense 1", "--data", &table, "--target", "length"],
-            "line 2, column 'colour': 'red' is no number",
+            "line 2, column 'colour': 'blue' is no number",
         ),
         (&["explain", "none", "--data", &table], "there is no model"),
     ] {

@@ -96,8 +96,8 @@ fn unscaled(view: &DataView, columns: &Columns) -> Vec<Finding> {
         return if is_off(mean, deviation) { vec![finding("all inputs".to_string(), mean, deviation)] } else { vec![] };
     }
     let each = (0..columns.width).map(|column| (column, mean_and_deviation(columns.column(column))));
-    // Of a category with rare levels, an input of 0 and 1 varies little by its nature.
-    let is_flag = |column: usize| columns.column(column).all(|value| value == 0.0 || value == 1.0);
+    // What is within 0 and 1, as levels of a category and pieces of a range are, may be rare by its nature.
+    let is_flag = |column: usize| columns.column(column).all(|value| (0.0..=1.0).contains(&value));
     let off = each.filter(|(column, (mean, deviation))| is_off(*mean, *deviation) && !is_flag(*column));
     off.map(|(column, (mean, deviation))| finding(name(view, column), mean, deviation)).collect()
 }
