@@ -274,7 +274,7 @@ fn read(reader: &mut impl Read, length: u64, accept: Accept) -> Result<Container
 }
 
 /// Reads the header and checks that the file has exactly the bytes that the header announces.
-fn read_header(reader: &mut impl Read, length: u64) -> Result<Header, Fault> {
+pub(super) fn read_header(reader: &mut impl Read, length: u64) -> Result<Header, Fault> {
     let Some(after_length) = length.checked_sub(LENGTH_BYTES as u64) else {
         return Err(Fault::NotSafetensors { found: format!("it has only {length} bytes") });
     };

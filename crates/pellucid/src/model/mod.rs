@@ -3,6 +3,7 @@
 //! * [`atomic`]: a file is replaced whole or not at all.
 //! * [`container`]: named f32 tensors and string metadata, checksummed; the layout that every safetensors reader knows.
 //! * [`document`]: what the metadata of a model says.
+//! * [`weights`]: tensors that other programs saved, and which parameters they become.
 //! * [`checkpoint`]: the newest and the previous state of a run; a kill at any moment loses neither.
 
 pub mod atomic;
@@ -13,6 +14,7 @@ pub mod document;
 mod element;
 pub mod error;
 mod header;
+pub mod weights;
 
 mod graph_document;
 mod predictor;
@@ -24,3 +26,4 @@ pub use error::ContainerError;
 pub use graph_document::{GraphDocument, GraphDocumentError};
 pub use predictor::Predictor;
 pub use saved::{Model, ModelError, Preprocessing};
+pub use weights::{Weights, WeightsError};
