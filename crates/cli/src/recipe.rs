@@ -297,6 +297,7 @@ fn options(settings: &Settings, task: &Task, validation: bool) -> Outcome<FitOpt
         clipping,
         restore_best: early_stopping.is_some(),
         early_stopping,
+        thaw: None,
         checkpoint_every: settings.checkpoint_every,
     })
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use kernels::device::Device;
 use kernels::simd::Isa;
 use pellucid::data::{Dataset, Features, Task};
-use pellucid::graph::{Graph, PlanOptions, Session};
+use pellucid::graph::{Graph, Parameters, PlanOptions, Session};
 use pellucid::model::{CheckpointStore, Predictor};
 use pellucid::nn::{self, Loss};
 use pellucid::optim::OptimizerConfig;
 use pellucid::train::{
-    BatchSize, Control, EarlyStopping, EndReason, Event, Fit, FitOptions, Fitted, Part, Silent, TrainError, Watcher,
+    BatchSize, Control, EarlyStopping, EndReason, Event, Fit, FitOptions, Fitted, FrozenFeatures, Part, Silent,
+    TrainError, Watcher,
 };
 
 /// Three classes of points on the arms of a spiral, a little noisy, always the same.
@@ -368,4 +369,62 @@ fn data_that_does_not_fit_is_an_error() {
     let mut nothing = fit(&setup.data);
     nothing.train.rows = vec![].into();
     assert!(matches!(nothing.run(&mut Silent).expect_err("no rows"), TrainError::NoRows));
+}
+
+/// The network with the parameters of its first layers frozen.
+fn frozen(mut network: Graph, layers: usize) -> Graph {
+    let number = |name: &str| name.split('.').next().and_then(|number| number.parse::<usize>().ok());
+    network.freeze(true, |name| number(name).is_some_and(|number| number < layers));
+    network
+}
+
+#[test]
+fn frozen_layers_keep_every_bit_their_statistics_too_until_they_thaw() {
+    let mut setup = Setup { network: frozen(normalised(), 2), ..Setup::new(4) };
+    let initial = Parameters::initialise(&setup.network, &setup.device, setup.options.seed);
+    let changed = |fitted: &Fitted| {
+        let names = ["0.weight", "1.weight", "1.running_mean", "1.running_var", "3.weight", "7.running_mean"];
+        names.map(|name| fitted.parameters.get(name) != initial.get(name))
+    };
+    assert_eq!(changed(&setup.run(&mut Silent)), [false, false, false, false, true, true]);
+    setup.options.thaw = Some(4);
+    assert_eq!(changed(&setup.run(&mut Silent)), [false, false, false, false, true, true], "no epoch is left");
+    setup.options.thaw = Some(3);
+    assert_eq!(changed(&setup.run(&mut Silent)), [true; 6]);
+}
+
+#[test]
+fn a_run_that_is_interrupted_before_or_after_its_layers_thaw_ends_in_the_same_bits() {
+    let mut setup = Setup { network: frozen(normalised(), 5), ..Setup::new(6) };
+    setup.options.thaw = Some(3);
+    interrupt_anywhere(setup);
+}
+
+#[test]
+fn features_of_frozen_layers_that_are_computed_once_give_the_bits_of_the_whole_network() {
+    let line =
+        "dense 24 nobias -> batchnorm relu -> dropout 0.5 -> dense 16 tanh -> dropout 0.2 -> dense 8 relu -> dense";
+    let network = nn::network(line, &[2], Some(3)).expect("a network");
+    let mut setup = Setup { network: frozen(network, 5), ..Setup::new(5) };
+    setup.data.weights = Some((0..250).map(|row| 0.5 + (row % 4) as f32).collect());
+    let initial = Parameters::initialise(&setup.network, &setup.device, setup.options.seed);
+    let whole = setup.run(&mut Silent);
+    let fit = setup.fit();
+    let compute = |options: &FitOptions, memory: u64| {
+        let parts = (&fit.train, fit.validation.as_ref());
+        FrozenFeatures::compute(&setup.network, &initial, parts, options, &setup.device, memory).expect("features")
+    };
+    let features = compute(&setup.options, 250 * 16 * 4).expect("they fit");
+    assert_eq!((features.train.rows(), features.train.width()), (200, 16));
+    let mut short = Fit::new(&features.network, &setup.loss, &setup.task, Part::all(&features.train), &setup.options);
+    short.validation = features.validation.as_ref().map(Part::all);
+    short.device = setup.device.clone();
+    short.parameters = Some(initial.clone());
+    let short = short.run(&mut Silent).expect("a run");
+    assert!(bits(&short) == bits(&whole));
+    for (short, whole) in short.history.epochs.iter().zip(&whole.history.epochs) {
+        assert_eq!((&short.train, &short.validation), (&whole.train, &whole.validation));
+    }
+    assert!(compute(&setup.options, 250 * 16 * 4 - 1).is_none(), "a byte too many");
+    assert!(compute(&FitOptions { thaw: Some(2), ..setup.options.clone() }, u64::MAX).is_none());
 }

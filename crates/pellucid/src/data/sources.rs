@@ -64,6 +64,11 @@ impl Origin {
     pub fn has_files(&self) -> bool {
         matches!(self, Origin::Files(_) | Origin::Cifar10)
     }
+
+    /// Whether the rows are pictures.
+    pub fn has_pictures(&self) -> bool {
+        matches!(self, Origin::Images(_) | Origin::Files(_) | Origin::Cifar10)
+    }
 }
 
 /// A table as CSV text with a header, to be read like a file of the user's.

@@ -7,6 +7,7 @@
 mod build;
 mod exchange;
 mod fold;
+mod frozen;
 mod inference;
 mod layout;
 mod length;

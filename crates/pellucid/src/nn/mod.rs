@@ -1,5 +1,6 @@
 //! Layers, initialisers and losses: they add nodes to a graph and name parameters.
 
+mod head;
 mod init;
 mod layer;
 mod layers;
@@ -11,6 +12,7 @@ mod sequential;
 mod summary;
 mod table;
 
+pub use head::{backbone, with_head};
 pub use init::{Fans, Init, InitError};
 pub use layer::Layer;
 pub use layers::{

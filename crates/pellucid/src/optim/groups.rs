@@ -61,6 +61,28 @@ impl Default for Group {
     }
 }
 
+impl Group {
+    /// Discriminative learning rates: the parameters of the last layer have the whole rate, those of each layer before have
+    /// `decay` times that of the layer behind it. The layer of a parameter is its name up to the first dot. (Howard and
+    /// Ruder, "Universal language model fine-tuning for text classification", ACL 2018, with a decay of 1 / 2.6.)
+    pub fn by_depth<'a>(names: impl IntoIterator<Item = &'a str>, decay: f64) -> Vec<Group> {
+        let mut layers: Vec<&str> = Vec::new();
+        for name in names {
+            let layer = name.split_once('.').map_or(name, |(layer, _)| layer);
+            if !layers.contains(&layer) {
+                layers.push(layer);
+            }
+        }
+        let mut lr_factor = 1.0;
+        let group = |layer: &&str| {
+            let group = Group { parameters: format!("{layer}.*"), lr_factor, ..Group::default() };
+            lr_factor *= decay;
+            group
+        };
+        layers.iter().rev().map(group).collect()
+    }
+}
+
 /// A stretch of the slab with the same settings.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pass {
@@ -220,6 +242,15 @@ mod tests {
         let groups = Groups { decoupled_weight_decay: 0.5, ..Groups::default() };
         let passes = groups.passes(decoupled, &segments()).expect("good groups");
         assert_eq!((passes[0].l2, passes[0].decay), (0.0, 0.75));
+    }
+
+    #[test]
+    fn rates_by_depth_fall_from_the_last_layer_to_the_first() {
+        let names = ["0.weight", "0.bias", "2.0.weight", "2.1.weight", "10.weight"];
+        let groups = Group::by_depth(names, 0.5);
+        let factors: Vec<(&str, f64)> =
+            groups.iter().map(|group| (group.parameters.as_str(), group.lr_factor)).collect();
+        assert_eq!(factors, [("10.*", 1.0), ("2.*", 0.5), ("0.*", 0.25)]);
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub(super) fn gather_targets(device: &Device, data: &Dataset, problem: &Problem,
 }
 
 /// The inputs of `rows`, as they enter a network: `out` [rows, width].
-fn gather_features(device: &Device, data: &Dataset, rows: &[u32], out: &mut [f32]) -> Result<(), ReadError> {
+pub(super) fn gather_features(device: &Device, data: &Dataset, rows: &[u32], out: &mut [f32]) -> Result<(), ReadError> {
     let width = data.width();
     match &data.features {
         Features::F32(values) => gather(device, width, values, rows, out),

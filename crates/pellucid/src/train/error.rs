@@ -20,6 +20,9 @@ pub enum TrainError {
         /// The data's.
         found: String,
     },
+    /// Features of frozen layers that are no data set.
+    #[error(transparent)]
+    Dataset(#[from] crate::data::DatasetError),
     /// A row could not be read.
     #[error(transparent)]
     Read(#[from] crate::data::ReadError),

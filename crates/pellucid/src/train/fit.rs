@@ -29,7 +29,8 @@ use crate::tensor::Purpose;
 
 /// A run: what is trained, on what, and how.
 pub struct Fit<'a> {
-    /// The network, without a loss. Frozen parameters stay as they are.
+    /// The network, without a loss. Frozen parameters stay as they are, and what is frozen behaves as at inference
+    /// ([`Graph::frozen_at_inference`]).
     pub network: &'a Graph,
     /// Initial values; fresh ones from the seed if absent.
     pub parameters: Option<Parameters>,
@@ -109,6 +110,57 @@ impl<'a> Fit<'a> {
     }
 }
 
+/// What computes, for a network in which some parameters are frozen and some are not.
+struct Engine {
+    problem: Problem,
+    session: Session,
+    updater: Updater,
+    augmented: Option<Augmented>,
+    /// Of whole batches, and of the last of an epoch.
+    plans: [Option<PlanId>; 2],
+    validation: Option<(Evaluator, Outputs)>,
+}
+
+impl Engine {
+    /// Fresh parameters from the seed if there are none.
+    fn new(fit: &Fit, network: &Graph, parameters: Option<Parameters>, rows: usize) -> Result<Engine, TrainError> {
+        let options = fit.options;
+        let weighted = fit.train.data.weights.is_some();
+        let mut problem = if options.augmentation.mixes() {
+            Problem::of_mixtures(network, fit.loss, weighted)?
+        } else {
+            Problem::new(network, fit.loss, weighted)?
+        };
+        problem.graph = Arc::new(exchange_max(Arc::unwrap_or_clone(problem.graph).frozen_at_inference()));
+        fit.train.check(&problem)?;
+        let device = fit.device.clone();
+        let parameters = match parameters {
+            Some(parameters) => parameters,
+            None => Parameters::initialise(&problem.graph, &device, options.seed),
+        };
+        let batch = options.batch_size.rows(rows);
+        let carries = options.windows == Windows::Carried;
+        let augmented = Augmented::new(options, fit.train.data, &problem, &device, batch)?;
+        let updater = Updater::new(options, &problem.graph, parameters.segments(), batch == rows)?;
+        let mut session = Session::new(problem.graph.clone(), device, parameters, options.seed);
+        let mut plan = |batch: usize| {
+            let outputs = [problem.prediction, problem.loss];
+            let loss = Some(problem.loss);
+            let options = PlanOptions { batch, outputs: &outputs, loss, carries, ..Default::default() };
+            (batch > 0).then(|| session.plan(&options)).transpose()
+        };
+        let plans = [plan(batch)?, plan(rows % batch)?];
+        let validation = match fit.validation.as_ref().filter(|part| !part.rows.is_empty()) {
+            Some(part) => {
+                part.check(&problem)?;
+                Some((Evaluator::new(&mut session, &problem, part, options.windows)?, Outputs::default()))
+            }
+            None => None,
+        };
+        Ok(Engine { problem, session, updater, augmented, plans, validation })
+    }
+}
+
 /// The state of a run in progress.
 struct Loop<'a> {
     fit: Fit<'a>,
@@ -121,6 +173,8 @@ struct Loop<'a> {
     batch: usize,
     plans: [Option<PlanId>; 2],
     validation: Option<(Evaluator, Outputs)>,
+    /// Nothing is frozen any more ([`FitOptions::thaw`]).
+    thawed: bool,
     best: Option<Parameters>,
     state: State,
     stopping: EarlyStopping,
@@ -144,51 +198,24 @@ impl<'a> Loop<'a> {
             let message = "keeping the best epoch needs a validation part";
             return Err(TrainError::Settings(message.to_string()));
         }
-        let weighted = fit.train.data.weights.is_some();
-        let mut problem = if options.augmentation.mixes() {
-            Problem::of_mixtures(fit.network, fit.loss, weighted)?
-        } else {
-            Problem::new(fit.network, fit.loss, weighted)?
-        };
-        problem.graph = Arc::new(exchange_max(Arc::unwrap_or_clone(problem.graph)));
-        fit.train.check(&problem)?;
-        let device = fit.device.clone();
-        let parameters = match fit.parameters.take() {
-            Some(parameters) => parameters,
-            None => Parameters::initialise(&problem.graph, &device, options.seed),
-        };
         let ordered = in_order(&fit.train, options)?;
         let rows = ordered.len();
         let batch = options.batch_size.rows(rows);
         let carries = options.windows == Windows::Carried;
-        let augmented = Augmented::new(options, fit.train.data, &problem, &device, batch)?;
         let steps_per_epoch = rows.div_ceil(batch) as u64;
-        let updater = Updater::new(options, &problem.graph, parameters.segments(), batch == rows)?;
         let rate = options.optimizer.learning_rate();
         let schedule =
             Schedule::new(&options.schedule, rate, steps_per_epoch * options.epochs as u64, steps_per_epoch)?;
-        let mut session = Session::new(problem.graph.clone(), device, parameters, options.seed);
-        let mut plan = |batch: usize| {
-            let outputs = [problem.prediction, problem.loss];
-            let loss = Some(problem.loss);
-            let options = PlanOptions { batch, outputs: &outputs, loss, carries, ..Default::default() };
-            (batch > 0).then(|| session.plan(&options)).transpose()
-        };
-        let plans = [plan(batch)?, plan(rows % batch)?];
-        let validation = match fit.validation.as_ref().filter(|part| !part.rows.is_empty()) {
-            Some(part) => {
-                part.check(&problem)?;
-                Some((Evaluator::new(&mut session, &problem, part, options.windows)?, Outputs::default()))
-            }
-            None => None,
-        };
+        let parameters = fit.parameters.take();
+        let engine = Engine::new(&fit, fit.network, parameters, rows)?;
         let shuffle = options.shuffle && batch < rows && !carries;
         let order = Order::new(&ordered, shuffle, options.seed);
-        let rows_stay = !shuffle && batch == rows && validation.is_none() && options.windows.are_apart();
-        let identity = Identity::of(&problem.graph, &fit.train, options);
+        let rows_stay = !shuffle && batch == rows && engine.validation.is_none() && options.windows.are_apart();
+        let identity = Identity::of(&engine.problem.graph, &fit.train, options);
         let state = State { identity, ..State::default() };
         let stopping = options.early_stopping.clone().unwrap_or_default();
         stopping.check(fit.task)?;
+        let Engine { problem, session, updater, augmented, plans, validation } = engine;
         let mut run = Loop {
             fit,
             problem,
@@ -200,6 +227,7 @@ impl<'a> Loop<'a> {
             batch,
             plans,
             validation,
+            thawed: false,
             best: None,
             state,
             stopping,
@@ -234,6 +262,7 @@ impl<'a> Loop<'a> {
                 reason = EndReason::Converged;
                 break;
             }
+            self.thaw_if_due(self.state.epochs)?;
             let mut control = self.epoch(watcher)?;
             self.state.seconds = before + begun.elapsed().as_secs_f64();
             if control == Control::Continue {
@@ -262,6 +291,32 @@ impl<'a> Loop<'a> {
             steps: self.state.step,
             seconds: self.state.seconds,
         })
+    }
+
+    /// From the epoch on that the options say, all parameters are trained; moments of the optimiser go on.
+    fn thaw_if_due(&mut self, epochs: usize) -> Result<(), TrainError> {
+        if self.thawed || self.fit.options.thaw.is_none_or(|thaw| epochs < thaw) {
+            return Ok(());
+        }
+        let mut network = self.fit.network.clone();
+        network.freeze(false, |_| true);
+        // The places are the same; which of them are frozen is another matter.
+        let mut parameters = Parameters::zeros(&network);
+        parameters.values_mut().copy_from_slice(self.session.parameters().values());
+        let mut engine = Engine::new(&self.fit, &network, Some(parameters), self.order.current().len())?;
+        if matches!(self.updater, Updater::Batches(_)) {
+            let (slabs, counters) = self.updater.state();
+            engine.updater.restore(&counters, |name, slab| -> Result<(), TrainError> {
+                let (_, before) = slabs.iter().find(|(before, _)| *before == name).expect("the same optimiser");
+                slab.copy_from_slice(before);
+                Ok(())
+            })?;
+        }
+        let Engine { problem, session, updater, augmented, plans, validation } = engine;
+        (self.problem, self.session, self.updater, self.augmented) = (problem, session, updater, augmented);
+        (self.plans, self.validation) = (plans, validation);
+        (self.thawed, self.filled) = (true, false);
+        Ok(())
     }
 
     fn should_stop(&self) -> bool {
@@ -475,6 +530,7 @@ impl<'a> Loop<'a> {
             state.identity.settings = own.settings.clone();
         }
         own.check(&state.identity)?;
+        self.thaw_if_due(state.epochs)?;
         let take = |name: &str, target: &mut [f32]| match checkpoint.tensors.get(name) {
             Some(tensor) if tensor.data.len() == target.len() => {
                 target.copy_from_slice(&tensor.data);

@@ -154,6 +154,9 @@ pub struct FitOptions {
     pub early_stopping: Option<EarlyStopping>,
     /// Keep the parameters of the best validation epoch instead of the last; needs a validation part.
     pub restore_best: bool,
+    /// After so many epochs all parameters are trained, those too that the network has frozen; never if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thaw: Option<usize>,
     /// Updates between checkpoints within an epoch; none within an epoch if absent.
     pub checkpoint_every: Option<u64>,
 }
@@ -175,6 +178,7 @@ impl Default for FitOptions {
             clipping: None,
             early_stopping: None,
             restore_best: false,
+            thaw: None,
             checkpoint_every: None,
         }
     }
