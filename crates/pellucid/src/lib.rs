@@ -17,6 +17,7 @@ pub mod optim;
 pub mod suggest;
 pub mod tensor;
 pub mod train;
+pub mod tune;
 
 pub use kernels::device::Device;
 pub use kernels::simd::Isa;

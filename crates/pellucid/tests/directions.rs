@@ -18,6 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("explain", &["graph", "ops", "optim", "tensor"]),
     ("generate", &["graph", "tensor"]),
     ("train", &["model", "data", "metrics", "optim", "nn", "graph", "ops", "tensor"]),
+    ("tune", &["suggest"]),
     ("diagnose", &["train", "data", "metrics", "optim", "nn", "graph"]),
 ];
 

@@ -1,5 +1,7 @@
 //! The examples are run, and what they show is checked.
 
+#[path = "../examples/choose_rate.rs"]
+mod choose_rate;
 #[path = "../examples/functional.rs"]
 mod functional;
 #[path = "../examples/own_layer.rs"]
@@ -65,4 +67,15 @@ fn own_ops() {
 #[test]
 fn own_recurrent_cells() {
     own_recurrent_cell::main().expect("the example runs");
+}
+
+#[test]
+fn a_search_finds_a_network_that_learns_and_gives_up_those_that_do_not() {
+    let search = choose_rate::search(30, 1).expect("a search");
+    let best = search.best().and_then(|trial| trial.value()).expect("some were finished");
+    assert!(best < 0.2, "{best}");
+    let epochs: usize = search.trials().iter().map(|trial| trial.reports.len()).sum();
+    assert!(epochs < 30 * 81 / 2, "{epochs} epochs: nothing was given up");
+    assert_eq!(search.trials(), choose_rate::search(30, 1).expect("a search").trials());
+    choose_rate::main().expect("it runs");
 }
