@@ -347,7 +347,7 @@ pub struct ExplainArgs {
     /// With --net: seed of the weights that --weights does not give
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Weights in place of those of the model: a JSON file of arrays by name, such as {"0.bias": [0.35, 0.35]}
+    /// Weights in place of those of the model: JSON with arrays by name, such as {"0.bias": [0.35, 0.35]}, safetensors, npz or pt
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
     /// Show what one update makes of each weight

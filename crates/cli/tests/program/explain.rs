@@ -62,6 +62,21 @@ fn a_trained_model_shows_what_counts_and_any_of_its_units() {
     let batch = bench.ok(&["explain", "run", "--data", &table, "--row", "0,1,2"]);
     assert!(batch.contains("target[2] = ") && batch.contains("rows 0, 1, 2"), "{batch}");
 
+    // The weights of the model's own file change nothing; those of another network do not fit.
+    let own = bench.ok(&[
+        "explain",
+        "run",
+        "--data",
+        &table,
+        "--row",
+        "3",
+        "--weights",
+        "run/model.safetensors",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(own, bench.ok(&["explain", "run", "--data", &table, "--row", "3", "--format", "json"]));
+
     // The colour and both numbers tell the kind; of the columns one counts most, and all are there.
     let columns = bench.ok(&["explain", "run", "--data", &table, "--importance", "--format", "json"]);
     let object: serde_json::Value = serde_json::from_str(&columns).expect("one object");
