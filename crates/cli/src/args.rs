@@ -123,6 +123,8 @@ Examples:
   pellucid train mails/
   pellucid train passengers.csv --target Passengers --horizon 12
   pellucid train pictures.tar.gz --net resnet20
+  pellucid train flowers/ --from runs/cifar10-1 --freeze backbone --head \"dense 64 relu -> dense\"
+  pellucid train flowers/ --from resnet.pt --net resnet20 --rename module. --thaw 5 --freeze backbone --rate-decay 0.8
   pellucid train run.toml --seed 2 --out runs/second
   pellucid train digits --out runs/d --resume";
 
@@ -430,10 +432,10 @@ pub struct LrFindArgs {
     pub data: String,
     /// The first rate
     #[arg(long, value_name = "X", default_value_t = 1e-6)]
-    pub from: f64,
+    pub min_lr: f64,
     /// The last rate
     #[arg(long, value_name = "X", default_value_t = 10.0)]
-    pub to: f64,
+    pub max_lr: f64,
     /// Updates, each with a rate of its own
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     pub steps: u32,

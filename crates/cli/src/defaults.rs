@@ -24,6 +24,8 @@ pub struct Facts {
     pub forecast: Option<usize>,
     /// Whether there are rows for validation.
     pub validation: bool,
+    /// What was learnt before is learnt further, all of it.
+    pub pretrained: bool,
 }
 
 /// Share of the rows for validation, of those that are not for the test: a tenth where there are plenty, more where a
@@ -31,6 +33,9 @@ pub struct Facts {
 pub fn validation_fraction(rows: usize) -> f64 {
     if rows >= 5000 { 0.1 } else { 0.15 }
 }
+
+/// Learning rate of what was learnt before, as a share of the usual one: it is to be changed little.
+const PRETRAINED_RATE: f64 = 0.1;
 
 /// Smaller pictures have too little to pool.
 const LEAST_SIDE: usize = 16;
@@ -147,7 +152,7 @@ pub fn fill(settings: &Settings, facts: &Facts) -> Settings {
     let own_rate = settings.optimizer.is_some() || settings.lr.is_some();
     if settings.optimizer.is_none() {
         filled.optimizer = Some(if own_rate { "adam" } else { recipe.optimizer }.to_string());
-        filled.lr.get_or_insert(recipe.lr);
+        filled.lr.get_or_insert(if facts.pretrained { PRETRAINED_RATE * recipe.lr } else { recipe.lr });
     }
     // L-BFGS takes all rows at once, and the same loss whenever it asks: no dropout.
     if settings.optimizer.as_deref().is_some_and(|optimizer| optimizer.starts_with("lbfgs")) {
@@ -192,6 +197,7 @@ mod tests {
             documents: false,
             forecast: None,
             validation: true,
+            pretrained: false,
         };
         fill(settings, &facts)
     }

@@ -19,6 +19,7 @@ pub mod run_folder;
 pub mod say;
 pub mod settings;
 pub mod trained;
+pub mod transfer;
 
 pub mod classes;
 pub mod format;

@@ -146,11 +146,12 @@ impl Prepared {
     }
 }
 
-/// Loads the data that `settings` name and splits it.
+/// Loads the data that `settings` name and splits it. What is `known` from a trained model is not learnt anew: size and
+/// normalisation of pictures, tokens of texts.
 ///
 /// # Errors
-/// Data that cannot be found, read or understood; settings that do not fit it.
-pub fn prepare(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared> {
+/// Data that cannot be found, read or understood; settings that do not fit it, or data of another kind than is known.
+pub fn prepare(data: &str, settings: &Settings, known: Option<&Preprocessing>, quiet: bool) -> Outcome<Prepared> {
     let begun = Instant::now();
     let located = locate(data)?;
     let files = match &located {
@@ -167,8 +168,26 @@ pub fn prepare(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared
         || is_file && (settings.tokens.is_some() || settings.text.is_some());
     let is_series = is_file && !is_text && settings.horizon.is_some();
     refuse_sequence_settings(data, settings, is_text, is_series)?;
+    let are_documents = in_texts || settings.text.is_some();
+    if let Some(known) = known {
+        let same = match known {
+            Preprocessing::Images { .. } => match &located {
+                Located::Files(_) => !in_texts,
+                Located::Source(source) => source.origin.has_pictures(),
+                _ => false,
+            },
+            Preprocessing::Text { .. } => is_text && !are_documents,
+            Preprocessing::Documents { .. } => are_documents,
+            Preprocessing::Numbers | Preprocessing::Table { .. } | Preprocessing::Series { .. } => false,
+        };
+        if !same {
+            let message =
+                "--from goes on with a model of pictures, of a text or of documents, on data of the same kind";
+            return Err(Failure::new(format!("{message}; {data} is none of the model's kind")));
+        }
+    }
     let mut prepared = match located {
-        Located::Source(source) => match images::load(source, settings, quiet)? {
+        Located::Source(source) => match images::load(source, settings, known, quiet)? {
             images::Loaded::Images(prepared) => *prepared,
             images::Loaded::Table(text) => {
                 let mut settings = settings.clone();
@@ -181,13 +200,17 @@ pub fn prepare(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared
         },
         Located::Files(_) => {
             let files = files.expect("opened above");
-            if in_texts { documents::load_files(files, settings)? } else { pictures::load(files, settings, quiet)? }
+            if in_texts {
+                documents::load_files(files, settings, known)?
+            } else {
+                pictures::load(files, settings, known, quiet)?
+            }
         }
-        Located::Text(path) => texts::load(&path, settings)?,
+        Located::Text(path) => texts::load(&path, settings, known)?,
         Located::File(path) if settings.text.is_some() => {
-            documents::load(&path, settings.text.as_deref().unwrap_or_default(), settings)?
+            documents::load(&path, settings.text.as_deref().unwrap_or_default(), settings, known)?
         }
-        Located::File(path) if is_text => texts::load(&path, settings)?,
+        Located::File(path) if is_text => texts::load(&path, settings, known)?,
         Located::File(path) if is_series => series::load(&path, settings)?,
         Located::File(path) => {
             let table = read_table(&path, settings)?;

@@ -1,11 +1,14 @@
 //! From settings to what the fit loop takes: network, loss, options.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use pellucid::data::{Augmentation, Task, TaskKind};
-use pellucid::graph::{Graph, PlanError};
+use pellucid::graph::{Graph, Parameters, PlanError, Role};
 use pellucid::model::Preprocessing;
 use pellucid::nn::notation::Network;
 use pellucid::nn::{BuiltNetwork, Init, Link, Loss, LossLayer, NetworkError, NetworkOptions};
-use pellucid::optim::{Clipping, Groups, OptimizerConfig, ScheduleConfig, fits};
+use pellucid::optim::{Clipping, Group, Groups, OptimizerConfig, ScheduleConfig, fits};
 use pellucid::train::{EarlyStopping, FitOptions, Windows};
 
 use crate::error::{Failure, Outcome};
@@ -21,6 +24,8 @@ pub struct Recipe {
     pub notation: String,
     /// The network.
     pub graph: Graph,
+    /// The parameters that the run begins with, if it goes on with what was trained; else they follow from the seed.
+    pub initial: Option<Parameters>,
     /// The loss.
     pub loss: Loss,
     /// The rest.
@@ -28,17 +33,25 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// What `settings`, in which all is filled in, mean for this data.
+    /// What `settings`, in which all is filled in, mean for this data. `backbone` names the parameters that come from a
+    /// trained model.
     ///
     /// # Errors
     /// A setting that cannot be read, or does not fit the data or another setting.
-    pub fn new(settings: Settings, prepared: &Prepared) -> Outcome<Recipe> {
+    pub fn new(settings: Settings, prepared: &Prepared, backbone: &BTreeSet<String>) -> Outcome<Recipe> {
         let task = &prepared.task;
-        let BuiltNetwork { layers, mut graph, .. } = network(&settings, prepared)?;
+        let line = settings.net.as_deref().unwrap_or_default();
+        let BuiltNetwork { layers, mut graph, .. } = network(line, &settings, prepared, Some(task.output_width()))?;
         let line = layers.to_notation().map(|network| network.to_string());
         let notation = line.or_else(|| settings.net.clone()).unwrap_or_default();
         for pattern in &settings.freeze {
-            if graph.freeze(true, |name| fits(pattern, name)) == 0 {
+            let chosen = Frozen::parse(pattern);
+            if chosen == Frozen::Backbone && backbone.is_empty() {
+                return Err(Failure::new(
+                    "--freeze backbone is for what comes --from a model; give a pattern, or numbers",
+                ));
+            }
+            if graph.freeze(true, |name| chosen.fits(name, backbone)) == 0 {
                 let names: Vec<&str> = graph.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
                 return Err(Failure::new(format!(
                     "--freeze {pattern} fits no parameter; there are {}",
@@ -49,8 +62,18 @@ impl Recipe {
         if !graph.parameters().is_empty() && graph.parameters().iter().all(|parameter| parameter.frozen) {
             return Err(Failure::new("--freeze leaves nothing to train; freeze fewer parameters"));
         }
+        if settings.thaw.is_some() && !graph.parameters().iter().any(|one| one.frozen && one.role != Role::Statistic) {
+            return Err(Failure::new("--thaw is for what --freeze froze; give --freeze too"));
+        }
         let loss = loss(&settings, prepared, &graph)?;
         let mut options = options(&settings, &prepared.task, !prepared.validation.is_empty())?;
+        if let Some(decay) = settings.rate_decay {
+            if !(0.0..=1.0).contains(&decay) {
+                return Err(Failure::new(format!("--rate-decay is a share from 0 to 1; got {decay}")));
+            }
+            let learnt = graph.parameters().iter().filter(|parameter| parameter.role != Role::Statistic);
+            options.groups.groups = Group::by_depth(learnt.map(|parameter| parameter.name.as_str()), decay);
+        }
         if task.kind() == TaskKind::Tokens {
             options.windows = windows(&settings, &graph)?;
         }
@@ -89,7 +112,7 @@ impl Recipe {
         if let Some(share) = prepared.shares.validation {
             settings.validation = Some(Validation::Fraction(share));
         }
-        Ok(Recipe { settings, notation, graph, loss, options })
+        Ok(Recipe { settings, notation, graph, initial: None, loss, options })
     }
 }
 
@@ -101,10 +124,43 @@ fn without_rate(optimizer: &OptimizerConfig) -> Outcome<String> {
     Ok(optimizer.to_string())
 }
 
-/// The network of the settings for rows of the data.
-fn network(settings: &Settings, prepared: &Prepared) -> Outcome<BuiltNetwork> {
+/// Which parameters a word of `--freeze` means.
+#[derive(Clone, Debug, PartialEq)]
+enum Frozen<'a> {
+    /// All that come from a trained model.
+    Backbone,
+    /// Those of the layers with these numbers.
+    Layers(Range<usize>),
+    /// Those whose names fit.
+    Pattern(&'a str),
+}
+
+impl Frozen<'_> {
+    fn parse(text: &str) -> Frozen<'_> {
+        let end = |text: &str, open: usize| if text.is_empty() { Some(open) } else { text.parse().ok() };
+        let range = text.split_once("..").and_then(|(first, last)| Some(end(first, 0)?..end(last, usize::MAX)?));
+        match range {
+            Some(range) => Frozen::Layers(range),
+            None if text == "backbone" => Frozen::Backbone,
+            None => Frozen::Pattern(text),
+        }
+    }
+
+    fn fits(&self, name: &str, backbone: &BTreeSet<String>) -> bool {
+        match self {
+            Frozen::Backbone => backbone.contains(name),
+            Frozen::Layers(range) => {
+                let number = name.split_once('.').and_then(|(number, _)| number.parse::<usize>().ok());
+                number.is_some_and(|number| range.contains(&number))
+            }
+            Frozen::Pattern(pattern) => fits(pattern, name),
+        }
+    }
+}
+
+/// The network of a line for rows of the data, with so many outputs if they are known.
+pub fn network(text: &str, settings: &Settings, prepared: &Prepared, outputs: Option<usize>) -> Outcome<BuiltNetwork> {
     let (shape, task) = (&prepared.train.data.sample_shape, &prepared.task);
-    let text = settings.net.as_deref().unwrap_or_default();
     let init = |text: &Option<String>| match text {
         Some(text) => text.parse::<Init>().map_err(Failure::from),
         None => Ok(Init::Default),
@@ -115,7 +171,7 @@ fn network(settings: &Settings, prepared: &Prepared) -> Outcome<BuiltNetwork> {
         _ => (None, None),
     };
     let options = NetworkOptions {
-        outputs: Some(task.output_width()),
+        outputs,
         every_step: task.kind() == TaskKind::Tokens,
         vocabulary,
         padding,
@@ -297,7 +353,25 @@ fn options(settings: &Settings, task: &Task, validation: bool) -> Outcome<FitOpt
         clipping,
         restore_best: early_stopping.is_some(),
         early_stopping,
-        thaw: None,
+        thaw: settings.thaw,
         checkpoint_every: settings.checkpoint_every,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_frozen_is_said_by_numbers_patterns_or_where_it_comes_from() {
+        let backbone = BTreeSet::from(["0.weight".to_string()]);
+        let names = ["0.weight", "2.0.bias", "3.weight", "10.weight"];
+        let frozen = |text| names.map(|name| Frozen::parse(text).fits(name, &backbone));
+        assert_eq!(frozen("backbone"), [true, false, false, false]);
+        assert_eq!(frozen("0..3"), [true, true, false, false]);
+        assert_eq!(frozen("..11"), [true; 4]);
+        assert_eq!(frozen("3.."), [false, false, true, true]);
+        assert_eq!(frozen("*.bias"), [false, true, false, false]);
+        assert_eq!(frozen("0.*"), [true, false, false, false]);
+    }
 }

@@ -113,6 +113,28 @@ pub struct Settings {
     #[arg(long, value_name = "NAME", help_heading = NETWORK)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipe: Option<String>,
+    /// Begin with this trained model: its layers before the last dense one, its preprocessing of pictures and texts. Or with
+    /// the weights of others (.safetensors, .pt, .pth, .npz) for the network --net
+    #[arg(long, value_name = "MODEL|WEIGHTS", help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
+    /// Layers in the place of the last dense one of --from; or keep, for all layers of the model [default: dense]
+    #[arg(long, value_name = "NOTATION|keep", help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// Names of weights made names of parameters: FROM=TO with *, or a beginning to drop, separated by commas: "module.,
+    /// features.*=*"
+    #[arg(long, value_name = "RULES", help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rename: Option<String>,
+    /// Take weights in their order, whatever their names, if all shapes agree
+    #[arg(long, conflicts_with = "rename", help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "is_false")]
+    pub in_order: bool,
+    /// Begin anew with parameters for which --from has no weights or others in shape, instead of ending with an error
+    #[arg(long, help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "is_false")]
+    pub lenient: bool,
     /// The network, such as "dense 128 relu -> dropout 0.2 -> dense 10"; the last layer may be left to the data
     #[arg(long, value_name = "NOTATION", help_heading = NETWORK)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,10 +147,20 @@ pub struct Settings {
     #[arg(long, value_name = "INIT", help_heading = NETWORK)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bias_init: Option<String>,
-    /// Parameters that stay as they are, by pattern: "0.*", "*.bias". May be given several times
+    /// Parameters that stay as they are: by pattern ("0.*", "*.bias"), by the numbers of their layers (0..3 is 0, 1 and 2;
+    /// ..3 and 3.. too), or backbone, all that comes --from a model. May be given several times
     #[arg(long, value_name = "PATTERN", value_delimiter = ',', help_heading = NETWORK)]
     #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
+    /// Epochs after which nothing is frozen any more [default: never]
+    #[arg(long, value_name = "N", help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thaw: Option<usize>,
+    /// Learning rate of each layer as a share of that of the layer behind it, from 0 to 1: what is learnt first is changed
+    /// least [default: 1]
+    #[arg(long, value_name = "X", help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_decay: Option<f64>,
 
     /// Passes over the training rows, at most
     #[arg(long, value_name = "N", help_heading = TRAINING)]
@@ -444,8 +476,8 @@ impl Settings {
                 *path = there;
             }
         };
-        let Settings { test, validation, data_dir, data, .. } = &mut settings;
-        test.iter_mut().chain(data_dir).for_each(beside);
+        let Settings { test, validation, data_dir, from, data, .. } = &mut settings;
+        test.iter_mut().chain(data_dir).chain(from).for_each(beside);
         if let Some(Validation::File(path)) = validation {
             beside(path);
         }
@@ -524,6 +556,17 @@ impl Settings {
             ("--horizon", self.horizon.is_some()),
             ("--season", self.season.is_some()),
             ("--time", self.time.is_some()),
+        ];
+        given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    }
+
+    /// The first setting given that only runs --from a model or weights know.
+    pub fn transfer_setting(&self) -> Option<&'static str> {
+        let given = [
+            ("--head", self.head.is_some()),
+            ("--rename", self.rename.is_some()),
+            ("--in-order", self.in_order),
+            ("--lenient", self.lenient),
         ];
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }

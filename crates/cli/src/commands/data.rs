@@ -14,7 +14,7 @@ use crate::terminal::{Align, Ink, Table};
 /// Shows what the data holds, and what training would make of it.
 pub fn run(arguments: &DataArgs) -> Outcome<()> {
     let say = Say::new(arguments.look);
-    let prepared = prepare(&arguments.data, &arguments.settings, arguments.look.quiet || arguments.look.json)?;
+    let prepared = prepare(&arguments.data, &arguments.settings, None, arguments.look.quiet || arguments.look.json)?;
     let rows: Vec<String> =
         prepared.parts().iter().map(|(name, rows)| format!("{} {name}", count(rows.len() as u64))).collect();
     let split = if prepared.split.is_empty() { String::new() } else { format!(" ({})", prepared.split) };

@@ -114,7 +114,7 @@ pub(super) fn labelled_rows(
             if let Preprocessing::Table { pipeline } = preprocessing {
                 settings.target = pipeline.target_names().into_iter().map(str::to_string).collect();
             }
-            let Prepared { train, test, .. } = prepare(word, &settings, quiet)?;
+            let Prepared { train, test, .. } = prepare(word, &settings, None, quiet)?;
             let own_test = source.test_rows > 0;
             let (what, rows) = if (seen || own_test) && !test.is_empty() {
                 drop(train);

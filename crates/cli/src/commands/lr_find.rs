@@ -18,12 +18,12 @@ const BAR: usize = 30;
 
 /// Tries all learning rates in one short run, and proposes one.
 pub fn run(arguments: LrFindArgs) -> Outcome<()> {
-    let LrFindArgs { data, from, to, steps, settings, look } = arguments;
+    let LrFindArgs { data, min_lr, max_lr, steps, settings, look } = arguments;
     let say = Say::new(look);
     let (word, settings) = resolve(&data, settings)?;
     let device = device(settings.isa.as_deref(), settings.threads)?;
     let (prepared, recipe) = ready(word, settings, look.quiet || look.json)?;
-    let range = RateRange { from, to, steps: steps as usize };
+    let range = RateRange { from: min_lr, to: max_lr, steps: steps as usize };
     let train = prepared.train.part();
     let points = rate_range(&recipe.graph, &recipe.loss, &train, &recipe.options, range, &device)?;
     if points.is_empty() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use pellucid::train::{Control, Event, Fit, Fitted, History};
 
 use super::compare;
-use super::train::{Start, finish, ready, resolve};
+use super::train::{Start, finish, fit_of, frozen_features, ready, resolve};
 use crate::args::{CompareArgs, ReplayArgs};
 use crate::device::device;
 use crate::error::{Failure, Outcome};
@@ -32,13 +32,9 @@ pub fn run(arguments: &ReplayArgs) -> Outcome<()> {
         None => RunFolder::numbered(&prepared.name)?,
     };
 
-    let validation = Some(&prepared.validation).filter(|rows| !rows.is_empty());
-    let fit = Fit {
-        validation: validation.map(|rows| rows.part()),
-        device: device.clone(),
-        checkpoints: Some(folder.checkpoints()?),
-        ..Fit::new(&recipe.graph, &recipe.loss, &prepared.task, prepared.train.part(), &recipe.options)
-    };
+    let features = frozen_features(&prepared, &recipe, &device)?;
+    let fit =
+        Fit { checkpoints: Some(folder.checkpoints()?), ..fit_of(&prepared, &recipe, features.as_ref(), &device) };
     let mut watch = |event: Event<'_>| match event {
         Event::Step { step, .. } if step >= *to_step => Control::Stop,
         _ => Control::Continue,

@@ -4,6 +4,7 @@ mod report;
 mod watch;
 mod words;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use pellucid::data::TaskKind;
 use pellucid::model::{Checkpoint, Model, Preprocessing};
 use pellucid::nn::notation::Network;
 use pellucid::nn::{LossLayer, NetworkOptions};
-use pellucid::train::{Fit, Fitted};
+use pellucid::train::{Fit, Fitted, FrozenFeatures, Part};
 use serde_json::{Value, json};
 
 use crate::args::{Look, TrainArgs};
@@ -24,13 +25,14 @@ use crate::error::{Failure, Outcome};
 use crate::forecasts::Forecasts;
 use crate::judge::{Judge, Judged, metrics_json, results};
 use crate::plot::loss_svg;
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::{Prepared, memory_bytes, prepare};
 use crate::recipe::Recipe;
 use crate::recipes;
 use crate::run_folder::{CONFIG, Occupied, RunFolder, history_csv};
 use crate::say::Say;
 use crate::settings::{Settings, Validation};
 use crate::terminal::loss_curve;
+use crate::transfer::Transfer;
 
 /// Work that a kill may cost, so that runs with short epochs need not wait for the disk after each.
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(500);
@@ -91,15 +93,16 @@ pub(super) fn finish(
     let say = Say::new(look);
     let config = config(&recipe.settings).to_toml();
     folder.write(CONFIG, &config)?;
-    let validation = Some(&prepared.validation).filter(|rows| !rows.is_empty());
+    let features = frozen_features(prepared, recipe, device)?;
+    if let Some(features) = &features {
+        say.notes(&[format!("frozen layers compute once: {} features a row", features.train.width())]);
+    }
     let fit = Fit {
-        validation: validation.map(|rows| rows.part()),
-        device: device.clone(),
         checkpoints: Some(folder.checkpoints()?),
         checkpoint_pause: CHECKPOINT_PAUSE,
         resume: from.checkpoint,
         branches: from.branches,
-        ..Fit::new(&recipe.graph, &recipe.loss, &prepared.task, prepared.train.part(), &recipe.options)
+        ..fit_of(prepared, recipe, features.as_ref(), device)
     };
     let fitted = watch::fit(fit, recipe, folder, look)?;
 
@@ -138,19 +141,71 @@ pub(super) fn finish(
     say.json(&run.json(&hash, folder))
 }
 
+/// The features of frozen layers, where they are the same in each epoch and have room.
+pub(super) fn frozen_features(
+    prepared: &Prepared,
+    recipe: &Recipe,
+    device: &Arc<Device>,
+) -> Outcome<Option<FrozenFeatures>> {
+    let Some(initial) = &recipe.initial else { return Ok(None) };
+    let (train, validation) = (prepared.train.part(), validation_part(prepared));
+    let (parts, memory) = ((&train, validation.as_ref()), memory_bytes(recipe.settings.memory));
+    Ok(FrozenFeatures::compute(&recipe.graph, initial, parts, &recipe.options, device, memory)?)
+}
+
+/// What is fitted: the network to the rows, or what comes behind its frozen layers to their features.
+pub(super) fn fit_of<'a>(
+    prepared: &'a Prepared,
+    recipe: &'a Recipe,
+    features: Option<&'a FrozenFeatures>,
+    device: &Arc<Device>,
+) -> Fit<'a> {
+    let (network, train, validation) = match features {
+        Some(features) => (&features.network, Part::all(&features.train), features.validation.as_ref().map(Part::all)),
+        None => (&recipe.graph, prepared.train.part(), validation_part(prepared)),
+    };
+    Fit {
+        parameters: recipe.initial.clone(),
+        validation,
+        device: device.clone(),
+        ..Fit::new(network, &recipe.loss, &prepared.task, train, &recipe.options)
+    }
+}
+
+fn validation_part(prepared: &Prepared) -> Option<Part<'_>> {
+    Some(&prepared.validation).filter(|rows| !rows.is_empty()).map(|rows| rows.part())
+}
+
 /// Loads the data, and settles what the settings leave open.
 pub(super) fn ready(data: String, settings: Settings, quiet: bool) -> Outcome<(Prepared, Recipe)> {
     let mut settings = settings;
-    let mut prepared = prepare(&data, &settings, quiet)?;
-    if wants_two_outputs(&settings, &prepared) {
+    let mut transfer = Transfer::open(&settings)?;
+    let known = transfer.as_ref().and_then(Transfer::preprocessing).cloned();
+    let mut prepared = prepare(&data, &settings, known.as_ref(), quiet)?;
+    if transfer.is_none() && wants_two_outputs(&settings, &prepared) {
         settings.task = Some(TaskKind::Multiclass.name().to_string());
-        prepared = prepare(&data, &settings, quiet)?;
+        prepared = prepare(&data, &settings, None, quiet)?;
         prepared
             .notes
             .push("the network has an output for each of the two classes: the task is multiclass".to_string());
     }
-    let filled = defaults::fill(&settings, &facts(&prepared));
-    let recipe = Recipe::new(Settings { data: Some(data), ..filled }, &prepared)?;
+    let begun = transfer.as_ref().map(|transfer| transfer.begin(&settings, &prepared)).transpose()?;
+    let pretrained = begun.is_some() && settings.freeze.is_empty();
+    let mut filled = defaults::fill(&settings, &Facts { pretrained, ..facts(&prepared) });
+    let mut backbone = &BTreeSet::new();
+    if let Some(begun) = &begun {
+        filled.net = Some(begun.line.clone());
+        backbone = &begun.backbone;
+    }
+    let mut recipe = Recipe::new(Settings { data: Some(data), ..filled }, &prepared, backbone)?;
+    if let (Some(transfer), Some(begun)) = (&mut transfer, &begun) {
+        // The line is made anew from what the run begins with.
+        recipe.settings.net = settings.net.clone();
+        let device = device(settings.isa.as_deref(), settings.threads)?;
+        let (initial, notes) = transfer.parameters(begun, &recipe, &settings, &device)?;
+        prepared.notes.extend(notes);
+        recipe.initial = Some(initial);
+    }
     Ok((prepared, recipe))
 }
 
@@ -198,6 +253,7 @@ fn facts(prepared: &Prepared) -> Facts {
         documents: matches!(prepared.preprocessing, Preprocessing::Documents { .. }),
         forecast: prepared.forecasting.as_ref().map(|forecasting| forecasting.plan.targets),
         validation: !prepared.validation.is_empty(),
+        pretrained: false,
     }
 }
 
@@ -209,7 +265,7 @@ fn config(settings: &Settings) -> Settings {
     if let Some(data) = config.data.as_mut().filter(|data| pellucid::data::sources::find(data).is_err()) {
         *data = whole(Path::new(&*data)).to_string_lossy().into_owned();
     }
-    for path in [&mut config.test, &mut config.data_dir].into_iter().flatten() {
+    for path in [&mut config.test, &mut config.data_dir, &mut config.from].into_iter().flatten() {
         *path = whole(path);
     }
     if let Some(Validation::File(path)) = &mut config.validation {

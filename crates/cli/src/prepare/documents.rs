@@ -27,7 +27,8 @@ const WORDS: usize = 20_000;
 const COLUMNS: [&str; 2] = ["text", "class"];
 
 /// Reads and splits the table, and learns tokens from the training part.
-pub(super) fn load(path: &Path, column: &str, settings: &Settings) -> Outcome<Prepared> {
+/// Or takes tokens and length that are known.
+pub(super) fn load(path: &Path, column: &str, settings: &Settings, known: Option<&Preprocessing>) -> Outcome<Prepared> {
     let name = path.display().to_string();
     if let Some(flag) = settings.picture_setting() {
         return Err(Failure::new(format!("{flag} is for files of pictures or texts; {name} is a table")));
@@ -43,7 +44,8 @@ pub(super) fn load(path: &Path, column: &str, settings: &Settings) -> Outcome<Pr
     let mut notes = Vec::new();
     let labelled = Labelled::new(&table, settings, "said of each text", &mut notes)?;
     let learnt = &labelled.split.train;
-    let plan = DocumentPlan::learn(&table, column, &labelled.options, learnt, kind_and_most)?;
+    let mut plan = DocumentPlan::learn(&table, column, &labelled.options, learnt, kind_and_most)?;
+    take_known(&mut plan, known);
     notes.extend(cut_note(&plan, &table, learnt)?);
     notes.extend(labelled.left_out(table.rows()));
     let data = plan.dataset(&table, &labelled.rows, true)?;
@@ -68,7 +70,7 @@ pub(super) fn load(path: &Path, column: &str, settings: &Settings) -> Outcome<Pr
 }
 
 /// Reads the texts among the files of a folder or archive, splits them, and learns tokens from the training part.
-pub(super) fn load_files(files: Files, settings: &Settings) -> Outcome<Prepared> {
+pub(super) fn load_files(files: Files, settings: &Settings, known: Option<&Preprocessing>) -> Outcome<Prepared> {
     let path = files.root().to_path_buf();
     folders::refuse(settings, &path)?;
     if let Some(flag) = settings.picture_setting().filter(|flag| *flag != "--skip-bad") {
@@ -82,7 +84,8 @@ pub(super) fn load_files(files: Files, settings: &Settings) -> Outcome<Prepared>
     let in_folders = InFolders { what: "text", classes: &classes, labels: &labels, parts: &parts, name: &name };
     let divided = in_folders.divide(settings, &mut notes)?;
     let learnt = &divided.split.train;
-    let plan = DocumentPlan::with_task(&table, [0, 1], task, learnt, kind_and_most)?;
+    let mut plan = DocumentPlan::with_task(&table, [0, 1], task, learnt, kind_and_most)?;
+    take_known(&mut plan, known);
     notes.extend(cut_note(&plan, &table, learnt)?);
     let all: Vec<u32> = (0..table.rows() as u32).collect();
     let data = Arc::new(plan.dataset(&table, &all, true)?);
@@ -97,6 +100,13 @@ pub(super) fn load_files(files: Files, settings: &Settings) -> Outcome<Prepared>
         notes,
         ..prepared(plan, kind_and_most.0, parts)
     })
+}
+
+/// Tokens and length of a model, if it is known.
+fn take_known(plan: &mut DocumentPlan, known: Option<&Preprocessing>) {
+    if let Some(Preprocessing::Documents { plan: known }) = known {
+        (plan.tokenizer, plan.length) = (known.tokenizer.clone(), known.length);
+    }
 }
 
 /// What all documents have in common.

@@ -24,24 +24,31 @@ pub(super) enum Loaded {
 }
 
 /// Loads the data set, downloading it if need be, and splits images.
-pub(super) fn load(source: &'static Source, settings: &Settings, quiet: bool) -> Outcome<Loaded> {
+pub(super) fn load(
+    source: &'static Source,
+    settings: &Settings,
+    known: Option<&Preprocessing>,
+    quiet: bool,
+) -> Outcome<Loaded> {
     match fetch(source, settings, quiet)? {
         sources::Loaded::Table(text) => Ok(Loaded::Table(text)),
         sources::Loaded::Images(images) => {
             refuse_here(settings, source)?;
-            let prepared = prepare(source, images.dataset, None, images.task, images.image_size, settings)?;
+            let parts = (images.dataset, None);
+            let prepared = prepare(source, parts, images.task, images.image_size, settings, known)?;
             Ok(Loaded::Images(Box::new(prepared)))
         }
         sources::Loaded::TrainTest(both) => {
             refuse_here(settings, source)?;
-            let mut prepared = prepare(source, both.train, Some(both.test), both.task, both.image_size, settings)?;
+            let parts = (both.train, Some(both.test));
+            let mut prepared = prepare(source, parts, both.task, both.image_size, settings, known)?;
             prepared.notes.extend(both.notices);
             Ok(Loaded::Images(Box::new(prepared)))
         }
         sources::Loaded::Pictures(pictures) => {
             refuse_here(settings, source)?;
             let description = source.description.to_string();
-            Ok(Loaded::Images(Box::new(pictures::prepare(pictures, source.name, description, settings)?)))
+            Ok(Loaded::Images(Box::new(pictures::prepare(pictures, source.name, description, settings, known)?)))
         }
     }
 }
@@ -140,12 +147,21 @@ pub(super) fn refuse_foreign(settings: &Settings, name: &str) -> Outcome<()> {
 
 fn prepare(
     source: &'static Source,
-    dataset: Dataset,
-    test: Option<Dataset>,
+    (mut dataset, mut test): (Dataset, Option<Dataset>),
     task: Task,
     size: [usize; 2],
     settings: &Settings,
+    known: Option<&Preprocessing>,
 ) -> Outcome<Prepared> {
+    if let Some(known) = known {
+        let shape = [1, size[0], size[1]];
+        let normalisation = pictures::known_normalisation(known, shape, source.name)?;
+        for data in [Some(&mut dataset), test.as_mut()].into_iter().flatten() {
+            if let Features::U8 { scale, shift, .. } | Features::Read { scale, shift, .. } = &mut data.features {
+                (*scale, *shift) = normalisation.of_inputs(shape);
+            }
+        }
+    }
     let rows: Vec<u32> = (0..dataset.rows() as u32).collect();
     let classes: Vec<u32> = dataset.targets.iter().map(|class| *class as u32).collect();
     let shares = shares(settings, rows.len(), test.is_some())?;

@@ -34,28 +34,36 @@ pub fn with_workers<T>(wanted: Option<usize>, quiet: bool, work: impl FnOnce(Wor
 }
 
 /// Loads the pictures among the files of a folder or archive and splits them.
-pub(super) fn load(files: Files, settings: &Settings, quiet: bool) -> Outcome<Prepared> {
+pub(super) fn load(files: Files, settings: &Settings, known: Option<&Preprocessing>, quiet: bool) -> Outcome<Prepared> {
     let path = files.root().to_path_buf();
     folders::refuse(settings, &path)?;
     if settings.channels == Some(2) {
         return Err(Failure::new("--channels is 1 (grey) or 3 (colour)"));
     }
     let memory = memory_bytes(settings.memory);
+    let (mut size, mut channels) = (settings.size.map(|size| size.0), settings.channels.map(usize::from));
+    if let Some(Preprocessing::Images { size: known, channels: known_channels, .. }) = known {
+        if size.is_some_and(|size| size != *known) || channels.is_some_and(|channels| channels != *known_channels) {
+            let message = "--size and --channels are those of the model with --from; drop them";
+            return Err(Failure::new(message));
+        }
+        (size, channels) = (Some(*known), Some(*known_channels));
+    }
     let pictures = with_workers(settings.threads, quiet, |workers| {
-        let options = LoadOptions {
-            size: settings.size.map(|size| size.0),
-            channels: settings.channels.map(usize::from),
-            memory,
-            skip_bad: settings.skip_bad,
-            workers,
-        };
+        let options = LoadOptions { size, channels, memory, skip_bad: settings.skip_bad, workers };
         Pictures::load(files, None, &options)
     })??;
-    prepare(pictures, &folders::name(&path), path.display().to_string(), settings)
+    prepare(pictures, &folders::name(&path), path.display().to_string(), settings, known)
 }
 
-/// Splits pictures and normalises them by their training rows.
-pub(super) fn prepare(pictures: Pictures, name: &str, description: String, settings: &Settings) -> Outcome<Prepared> {
+/// Splits pictures and normalises them as is known, or by their training rows.
+pub(super) fn prepare(
+    pictures: Pictures,
+    name: &str,
+    description: String,
+    settings: &Settings,
+    known: Option<&Preprocessing>,
+) -> Outcome<Prepared> {
     let task = folders::task(&pictures.classes, "pictures", settings)?;
     if !pictures.scalable && settings.picture_setting().is_some_and(|flag| flag != "--skip-bad") {
         return Err(Failure::new(format!(
@@ -73,7 +81,10 @@ pub(super) fn prepare(pictures: Pictures, name: &str, description: String, setti
     let divided = in_folders.divide(settings, &mut notes)?;
     let shape = pictures.shape;
     let pictured = pictures.scalable.then_some(shape);
-    let normalisation = pictures.normalisation(&divided.split.train);
+    let normalisation = match known {
+        Some(known) => known_normalisation(known, shape, name)?,
+        None => pictures.normalisation(&divided.split.train),
+    };
     let data = Arc::new(pictures.into_dataset(&normalisation)?);
     let part = |rows: Vec<u32>| Rows { data: data.clone(), rows, cells: None };
     let Normalisation { scale, shift } = normalisation;
@@ -96,6 +107,22 @@ pub(super) fn prepare(pictures: Pictures, name: &str, description: String, setti
         columns: Vec::new(),
         seconds: 0.0,
     })
+}
+
+/// The normalisation of a model, if its pictures are of this shape.
+pub(super) fn known_normalisation(known: &Preprocessing, shape: Shape, name: &str) -> Outcome<Normalisation> {
+    let [channels, height, width] = shape;
+    match known {
+        Preprocessing::Images { size, channels: known, scale, shift }
+            if (*size, *known) == ([height, width], channels) =>
+        {
+            Ok(Normalisation { scale: scale.clone(), shift: shift.clone() })
+        }
+        Preprocessing::Images { size: [h, w], channels: c, .. } => Err(Failure::new(format!(
+            "the model takes pictures of {w}×{h} pixels in {c} channels, {name} has {width}×{height} in {channels}"
+        ))),
+        _ => Err(Failure::new("the model does not take pictures")),
+    }
 }
 
 /// Shape and normalisation of the pictures that a model takes.

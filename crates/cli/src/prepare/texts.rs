@@ -27,7 +27,8 @@ pub struct Divided {
 }
 
 /// Reads a text and divides it: its beginning is to be learnt, what comes behind is for validation and test.
-pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
+/// The tokens and the length of windows are those that are known, if any are.
+pub(super) fn load(path: &Path, settings: &Settings, known: Option<&Preprocessing>) -> Outcome<Prepared> {
     let name = path.display().to_string();
     refuse(settings, &name)?;
     let text = read_text(path)?;
@@ -35,11 +36,16 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
         Some(kind) => kind.parse().map_err(|error| Failure::new(format!("--tokens: {error}")))?,
         None => TokenKind::Characters,
     };
-    let window = settings.window.unwrap_or(WINDOW);
+    let (known, window) = match known {
+        Some(Preprocessing::Text { tokenizer, window }) => (Some(tokenizer.clone()), *window),
+        _ => (None, WINDOW),
+    };
+    let window = settings.window.unwrap_or(window);
     let shares = shares(settings)?;
     let [train, validation, test] = parts(&text, shares);
     // Characters of all the text, so that what is set apart has none that are unknown; all else is learnt from the beginning.
-    let tokenizer = Tokenizer::learn(kind, if kind == TokenKind::Characters { &text } else { train });
+    let tokenizer =
+        known.unwrap_or_else(|| Tokenizer::learn(kind, if kind == TokenKind::Characters { &text } else { train }));
     let rows = |part: &str| windows(part, &name, &tokenizer, window);
     let train_rows = rows(train)?;
     let apart = |part: &str| if part.is_empty() { Ok(nothing(window)) } else { rows(part) };

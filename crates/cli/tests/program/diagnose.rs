@@ -74,7 +74,7 @@ fn a_rate_is_proposed_that_learns() {
     let rate = format!("{rate:e}");
     let run = bench.json(&[&["train", &table, "--lr", &rate, "--epochs", "12", "--out", "run"][..], &network].concat());
     assert!(super::accuracy(&run) > 0.8, "{run}");
-    assert!(bench.fails(&["lr-find", &table, "--from", "1", "--to", "0.1"]).contains("to a larger one"));
+    assert!(bench.fails(&["lr-find", &table, "--min-lr", "1", "--max-lr", "0.1"]).contains("to a larger one"));
 }
 
 #[test]

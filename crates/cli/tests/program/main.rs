@@ -10,6 +10,7 @@ mod run;
 mod sequences;
 mod tables;
 mod texts;
+mod transfer;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -41,7 +41,7 @@ const JPEG: &[u8] = include_bytes!("grey.jpg");
 const CLASSES: [&str; 3] = ["corner", "edge", "spot"];
 
 /// Names and bytes of the pictures of a set of three classes, below `part`.
-fn set(part: &str, of_each: usize, first: usize) -> Vec<(String, Vec<u8>)> {
+pub(super) fn set(part: &str, of_each: usize, first: usize) -> Vec<(String, Vec<u8>)> {
     let name = |class: usize, seed: usize| format!("{part}{}/{seed:03}.png", CLASSES[class]);
     let all = (0..3).flat_map(|class| (first..first + of_each).map(move |seed| (class, seed)));
     all.map(|(class, seed)| (name(class, seed), picture(class, seed))).collect()
