@@ -278,7 +278,15 @@ impl Predictions {
         let fill = |range: Range<usize>, inputs: &mut [f32]| {
             dataset.gather_features(&rows[range], inputs).expect("rows that are in memory");
         };
-        self.predictor.predict_with(rows.len(), fill, &mut outputs);
+        match &dataset.lengths {
+            Some(steps) => {
+                let fill = |rows: &[u32], inputs: &mut [f32]| {
+                    dataset.gather_features(rows, inputs).expect("rows that are in memory");
+                };
+                self.predictor.predict_padded(steps, fill, &mut outputs);
+            }
+            None => self.predictor.predict_with(rows.len(), fill, &mut outputs),
+        }
         readable(&self.device, (&self.model.task, self.model.link), &mut outputs);
         outputs
     }

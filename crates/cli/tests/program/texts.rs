@@ -142,6 +142,42 @@ fn folders_of_texts_that_make_no_classes_are_refused_with_their_names() {
 }
 
 #[test]
+fn texts_of_all_lengths_are_killed_and_resumed_to_the_same_bits() {
+    let bench = Bench::new();
+    let mut table = String::from("kind,words\n");
+    for i in 0..400usize {
+        let length = if i % 9 == 0 { 40 + i % 60 } else { 1 + i * 7 % 12 };
+        let word = |at: usize| ["one", "two", "three", "four", "five"][(i * 3 + at * at + at * i) % 5];
+        let words: Vec<&str> = (0..length).map(word).chain([["yes", "no"][i % 2]]).collect();
+        table.push_str(&format!("{},{}\n", ["good", "bad"][i % 2], words.join(" ")));
+    }
+    bench.write("t.csv", &table);
+    let base = [
+        "train",
+        "t.csv",
+        "--text",
+        "words",
+        "--target",
+        "kind",
+        "--net",
+        "embedding 8 -> gru 16 both -> last -> dense",
+        "--epochs",
+        "8",
+        "--checkpoint-every",
+        "3",
+    ];
+    let whole = bench.json(&[&base[..], &["--out", "whole"]].concat());
+    let resumed = [&base[..], &["--out", "killed", "--resume", "--threads", "1"]].concat();
+    let mut kills = 0;
+    for kill in 0..4u64 {
+        kills += u32::from(bench.kill_after(&resumed, 120 + 120 * kill));
+    }
+    assert!(kills > 0, "every run had ended when it was to be killed");
+    let run = bench.json(&resumed);
+    assert_eq!((hash(&run), &run["metrics"]), (hash(&whole), &whole["metrics"]));
+}
+
+#[test]
 fn an_archive_of_texts_cannot_lead_out_of_itself() {
     let bench = Bench::new();
     let mut builder = tar::Builder::new(Vec::new());

@@ -63,6 +63,9 @@ pub struct Dataset {
     pub target_width: usize,
     /// Weight of each row in the loss and in metrics; all rows count the same when absent.
     pub weights: Option<Vec<f32>>,
+    /// Steps (along the first axis of a row) of each row before its padding, where rows are sequences that are padded: a network
+    /// may be given less of the padding.
+    pub lengths: Option<Vec<u32>>,
 }
 
 /// Why parts do not make a data set, or a row cannot be had from it.
@@ -117,6 +120,14 @@ pub enum DatasetError {
         /// Weights given.
         found: usize,
     },
+    /// Lengths of padded rows that are not those of the rows.
+    #[error("{rows} padded rows need as many lengths, each from 1 to the {steps} steps of a row")]
+    Lengths {
+        /// Rows of inputs.
+        rows: usize,
+        /// Steps of a row with its padding.
+        steps: usize,
+    },
     /// Rows that are read have another width than the sample shape.
     #[error("rows that are read have {found} bytes, the sample shape {shape:?} needs {width}")]
     Width {
@@ -157,7 +168,17 @@ impl Dataset {
         target_width: usize,
         weights: Option<Vec<f32>>,
     ) -> Result<Dataset, DatasetError> {
-        let dataset = Dataset { sample_shape, features, targets, target_width, weights };
+        let dataset = Dataset { sample_shape, features, targets, target_width, weights, lengths: None };
+        dataset.check()?;
+        Ok(dataset)
+    }
+
+    /// The same rows as sequences that are padded behind these steps.
+    ///
+    /// # Errors
+    /// When rows are not in memory as numbers, or have other lengths.
+    pub fn padded(self, lengths: Vec<u32>) -> Result<Dataset, DatasetError> {
+        let dataset = Dataset { lengths: Some(lengths), ..self };
         dataset.check()?;
         Ok(dataset)
     }
@@ -207,6 +228,13 @@ impl Dataset {
                 return Err(DatasetError::Weight { row, value: weights[row] });
             }
         }
+        if let Some(lengths) = &self.lengths {
+            let steps = self.sample_shape[0];
+            let fits = |length: &u32| (1..=steps).contains(&(*length as usize));
+            if lengths.len() != rows || !lengths.iter().all(fits) || !matches!(self.features, Features::F32(_)) {
+                return Err(DatasetError::Lengths { rows, steps });
+            }
+        }
         Ok(())
     }
 
@@ -220,7 +248,8 @@ impl Dataset {
         self.sample_shape.iter().product()
     }
 
-    /// Writes the inputs of `rows`, in that order, into `out` `[rows, width]`.
+    /// Writes the inputs of `rows`, in that order, into `out` `[rows, width]`; of padded rows it may be less of each: the values of
+    /// its first steps.
     ///
     /// # Errors
     /// When a row that is read when it is asked for cannot be had.
@@ -229,12 +258,14 @@ impl Dataset {
     /// When `out` has another length, or a row is not in the data set.
     pub fn gather_features(&self, rows: &[u32], out: &mut [f32]) -> Result<(), ReadError> {
         let width = self.width();
-        assert_eq!(out.len(), rows.len() * width, "room for {} rows of {width}", rows.len());
+        let taken = out.len().checked_div(rows.len()).unwrap_or(width);
+        let fits = taken == width || self.lengths.is_some() && taken < width && taken > 0;
+        assert!(fits && out.len() == rows.len() * taken, "room for {} rows of {width}", rows.len());
         let mut read = Vec::new();
-        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(width)) {
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(taken)) {
             let start = row as usize * width;
             match &self.features {
-                Features::F32(values) => out.copy_from_slice(&values[start..start + width]),
+                Features::F32(values) => out.copy_from_slice(&values[start..start + taken]),
                 Features::U8 { bytes, scale, shift } => convert(&bytes[start..start + width], scale, shift, out),
                 Features::Read { rows, scale, shift } => {
                     read.resize(width, 0);
@@ -327,6 +358,7 @@ impl Dataset {
             targets: select_rows(&self.targets, self.target_width, rows),
             target_width: self.target_width,
             weights: self.weights.as_ref().map(|weights| select_rows(weights, 1, rows)),
+            lengths: self.lengths.as_ref().map(|lengths| select_rows(lengths, 1, rows)),
         })
     }
 }

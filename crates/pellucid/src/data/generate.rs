@@ -165,6 +165,7 @@ impl Points {
             targets: self.y,
             target_width: 1,
             weights: None,
+            lengths: None,
         }
     }
 }

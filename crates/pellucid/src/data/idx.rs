@@ -265,7 +265,14 @@ pub fn dataset(images: (Idx, &Path), labels: (Idx, &Path), classes: usize) -> Re
     }
     let features = Features::U8 { bytes: images.values, scale: vec![1.0 / 255.0], shift: vec![0.0] };
     let targets = labels.values.iter().map(|label| f32::from(*label)).collect();
-    Ok(Dataset { sample_shape: vec![1, height, width], features, targets, target_width: 1, weights: None })
+    Ok(Dataset {
+        sample_shape: vec![1, height, width],
+        features,
+        targets,
+        target_width: 1,
+        weights: None,
+        lengths: None,
+    })
 }
 
 #[cfg(test)]

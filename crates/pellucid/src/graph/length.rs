@@ -1,6 +1,6 @@
 //! The same network for sequences of another length.
 
-use super::{BuildError, BuildProblem, Graph, Source};
+use super::{BuildError, BuildProblem, Graph, Node, Source, ValueId};
 use crate::ops::ShapeError;
 use crate::tensor::{Dim, Shape};
 
@@ -36,6 +36,26 @@ impl Graph {
             graph.values[node.output.index()].shape = shape;
         }
         Ok(graph)
+    }
+
+    /// Steps to which padded sequences can be cut whose real ones are no more, ascending: 16, 32, 64, … and last those that the
+    /// graph is built for; these alone where a layer takes no fewer, or does not look away from padding
+    /// ([`crate::ops::Op::ignores_padding`]).
+    pub fn lengths(&self) -> Vec<usize> {
+        const SHORTEST: usize = 16;
+        let time = self.inputs.first().and_then(|input| self.shape(input.value).axes().get(TIME).copied());
+        let Some(Dim::Fixed(whole)) = time else { return Vec::new() };
+        let shorter = std::iter::successors(Some(SHORTEST), |length| Some(2 * length));
+        let shorter = shorter.take_while(|length| *length < whole).filter(|length| self.ignores_padding(*length));
+        shorter.chain([whole]).collect()
+    }
+
+    /// Whether outputs are the same for sequences that are cut to `length` steps, if only padding is cut off.
+    fn ignores_padding(&self, length: usize) -> bool {
+        let Ok(cut) = self.at_length(length) else { return false };
+        let has_time = |value: &ValueId| self.shape(*value) != cut.shape(*value);
+        let ignores = |node: &Node| !node.inputs.iter().any(has_time) || node.op.ignores_padding(node.inputs.len());
+        !self.outputs.iter().any(has_time) && self.nodes.iter().all(ignores)
     }
 }
 

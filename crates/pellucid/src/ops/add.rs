@@ -23,6 +23,10 @@ impl Op for Add {
         Reads::NOTHING
     }
 
+    fn ignores_padding(&self, _: usize) -> bool {
+        true
+    }
+
     fn flops(&self, at: Sizes) -> u64 {
         at.output_elements() as u64
     }

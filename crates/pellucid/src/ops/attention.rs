@@ -146,6 +146,10 @@ impl Op for Attention {
         Memory { saved: sums, forward: 0, backward: sums, carried }
     }
 
+    fn ignores_padding(&self, inputs: usize) -> bool {
+        self.context.is_some() || inputs > self.sources()
+    }
+
     fn flops(&self, at: Sizes) -> u64 {
         let (queries, keys, width) = self.sizes(at.inputs);
         let pairs = match self.context.map(|context| context.min(keys)) {

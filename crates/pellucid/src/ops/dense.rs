@@ -66,6 +66,10 @@ impl Op for Dense {
         }
     }
 
+    fn ignores_padding(&self, _: usize) -> bool {
+        true
+    }
+
     fn flops(&self, at: Sizes) -> u64 {
         let (rows, inner, out) = sizes(at.inputs[0], at.output);
         2 * rows as u64 * inner as u64 * out as u64

@@ -38,6 +38,10 @@ impl Op for Embedding {
         index == 1
     }
 
+    fn ignores_padding(&self, _: usize) -> bool {
+        true
+    }
+
     fn flops(&self, _: Sizes) -> u64 {
         0
     }

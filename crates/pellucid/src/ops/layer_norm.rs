@@ -80,6 +80,10 @@ impl Op for LayerNorm {
         row_norm::memory(at, 1, training)
     }
 
+    fn ignores_padding(&self, _: usize) -> bool {
+        true
+    }
+
     fn flops(&self, at: Sizes) -> u64 {
         8 * at.output_elements() as u64
     }

@@ -52,6 +52,10 @@ impl Op for LearntPositions {
         Reads::NOTHING
     }
 
+    fn ignores_padding(&self, _: usize) -> bool {
+        true
+    }
+
     fn flops(&self, at: Sizes) -> u64 {
         at.output_elements() as u64
     }

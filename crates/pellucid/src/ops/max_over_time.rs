@@ -39,6 +39,10 @@ impl Op for MaxOverTime {
         Memory { saved: if training { at.output_elements() } else { 0 }, ..Memory::default() }
     }
 
+    fn ignores_padding(&self, _: usize) -> bool {
+        self.lengths
+    }
+
     fn flops(&self, at: Sizes) -> u64 {
         at.input_elements(0) as u64
     }

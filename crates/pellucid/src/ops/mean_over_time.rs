@@ -34,6 +34,10 @@ impl Op for MeanOverTime {
         index == 0
     }
 
+    fn ignores_padding(&self, _: usize) -> bool {
+        self.lengths
+    }
+
     fn flops(&self, at: Sizes) -> u64 {
         at.input_elements(0) as u64
     }

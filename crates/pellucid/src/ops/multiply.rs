@@ -30,6 +30,10 @@ impl Op for Multiply {
         Memory { backward: if training && is_row { at.output_elements() } else { 0 }, ..Memory::default() }
     }
 
+    fn ignores_padding(&self, _: usize) -> bool {
+        true
+    }
+
     fn flops(&self, at: Sizes) -> u64 {
         at.output_elements() as u64
     }

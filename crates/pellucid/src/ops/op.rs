@@ -114,6 +114,13 @@ pub trait Op: Debug + Send + Sync {
         false
     }
 
+    /// With so many inputs: what comes out of sequences (along axis 1) depends on nothing that stands behind their end, neither on
+    /// padding nor on how much of it there is. It may be cut off, then.
+    fn ignores_padding(&self, inputs: usize) -> bool {
+        let _ = inputs;
+        self.function().is_some()
+    }
+
     /// The op takes random numbers in training: the same inputs give another output at the next step.
     fn is_random(&self) -> bool {
         false

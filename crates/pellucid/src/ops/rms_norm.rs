@@ -58,6 +58,10 @@ impl Op for RmsNorm {
         row_norm::memory(at, 1, training)
     }
 
+    fn ignores_padding(&self, _: usize) -> bool {
+        true
+    }
+
     fn flops(&self, at: Sizes) -> u64 {
         4 * at.output_elements() as u64
     }

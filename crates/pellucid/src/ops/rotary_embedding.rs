@@ -93,6 +93,10 @@ impl Op for RotaryEmbedding {
         Memory { forward: angles, backward: if training { angles } else { 0 }, ..Memory::default() }
     }
 
+    fn ignores_padding(&self, _: usize) -> bool {
+        true
+    }
+
     fn flops(&self, at: Sizes) -> u64 {
         3 * (at.output[0] * at.output[1] * self.heads * self.size) as u64
     }

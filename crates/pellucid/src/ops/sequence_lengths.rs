@@ -38,6 +38,10 @@ impl Op for SequenceLengths {
         false
     }
 
+    fn ignores_padding(&self, _: usize) -> bool {
+        true
+    }
+
     fn flops(&self, _: Sizes) -> u64 {
         0
     }

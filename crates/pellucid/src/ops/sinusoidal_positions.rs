@@ -44,6 +44,10 @@ impl Op for SinusoidalPositions {
         Memory { forward: time * (2 * width.div_ceil(2) + width), ..Memory::default() }
     }
 
+    fn ignores_padding(&self, _: usize) -> bool {
+        true
+    }
+
     fn flops(&self, at: Sizes) -> u64 {
         at.output_elements() as u64
     }

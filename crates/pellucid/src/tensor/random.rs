@@ -20,6 +20,8 @@ pub enum Purpose {
     Augment(usize),
     /// Where in a text the windows of an epoch, which is the step, begin.
     Shift,
+    /// The order of batches of padded sequences in an epoch, which is the step.
+    Batches,
     /// Which token follows when a text is written; the step is its position.
     Sample,
 }
@@ -38,6 +40,7 @@ impl Purpose {
             Purpose::Augment(index) => (6, index),
             Purpose::Shift => (7, 0),
             Purpose::Sample => (8, 0),
+            Purpose::Batches => (9, 0),
         };
         assert!(position < POSITIONS, "positions below 2^28");
         Stream::new(seed, (kind * POSITIONS + position) as u32)

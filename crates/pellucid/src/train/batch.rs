@@ -12,7 +12,7 @@ use crate::graph::{PlanId, Session};
 /// Rows that one task reads.
 pub(super) const ROWS_OF_A_TASK: usize = 8;
 
-/// Fills the inputs of `plan` with `rows` of `data`; targets and weights where the problem has them.
+/// Fills the inputs of `plan` with `rows` of `data`, as many steps of padded ones as it takes; targets and weights where the problem has them.
 pub(crate) fn fill(
     session: &mut Session,
     plan: PlanId,
@@ -73,13 +73,13 @@ pub(super) fn gather_targets(device: &Device, data: &Dataset, problem: &Problem,
     }
 }
 
-/// The inputs of `rows`, as they enter a network: `out` [rows, width].
+/// The inputs of `rows`, as they enter a network: `out` [rows, width], or less of padded rows.
 pub(super) fn gather_features(device: &Device, data: &Dataset, rows: &[u32], out: &mut [f32]) -> Result<(), ReadError> {
-    let width = data.width();
+    let width = out.len() / rows.len().max(1);
     match &data.features {
-        Features::F32(values) => gather(device, width, values, rows, out),
+        Features::F32(values) if width == data.width() => gather(device, width, values, rows, out),
         Features::U8 { bytes, scale, shift } => gather_bytes(device, width, bytes, affine(scale, shift), rows, out),
-        Features::Read { .. } => return read_features(device, data, rows, out),
+        Features::F32(_) | Features::Read { .. } => return read_features(device, data, rows, out),
     }
     Ok(())
 }
@@ -93,7 +93,8 @@ fn affine<'a>(scale: &'a [f32], shift: &'a [f32]) -> Affine<'a> {
 
 /// Reads on all threads: a row may be a picture to be decoded.
 fn read_features(device: &Device, data: &Dataset, rows: &[u32], out: &mut [f32]) -> Result<(), ReadError> {
-    read_rows(device, rows, (out, data.width()), |rows, out| data.gather_features(rows, out))
+    let width = out.len() / rows.len().max(1);
+    read_rows(device, rows, (out, width), |rows, out| data.gather_features(rows, out))
 }
 
 /// Has `read` write some of the `rows` at a time into their places in `out` [rows, width], on all threads; the first error.

@@ -1,6 +1,9 @@
 //! A network's outputs and loss over a whole part of the data.
 
+use std::ops::Range;
+
 use super::batch::fill;
+use super::buckets::Buckets;
 use super::order::in_lanes;
 use super::{Part, Problem, Windows};
 use crate::data::ReadError;
@@ -25,13 +28,19 @@ pub struct Outputs {
 pub(super) struct Evaluator {
     /// All rows, in the order in which they are evaluated.
     rows: Vec<u32>,
-    /// The first of them fill batches of this plan, each of which goes on where the one before ended if they are carried.
-    whole: Option<(PlanId, usize)>,
-    /// Rows in whole batches.
-    in_whole: usize,
-    rest: Option<PlanId>,
-    /// Time steps of a row that goes on where another ended; 0 where rows are apart.
-    carried_steps: usize,
+    /// The place in the part of each of them, where the order is another one.
+    places: Vec<u32>,
+    batches: Vec<Batch>,
+}
+
+/// Rows that are evaluated together.
+#[derive(Debug)]
+struct Batch {
+    /// Places among the rows of the evaluator.
+    rows: Range<usize>,
+    plan: PlanId,
+    /// Time steps that came before, where windows go on where others ended.
+    past: usize,
 }
 
 impl Evaluator {
@@ -45,21 +54,46 @@ impl Evaluator {
         let carries = windows == Windows::Carried;
         let count = part.rows.len();
         let batch = if windows.are_apart() { ROWS } else { WINDOWS };
-        let mut plan = |batch: usize| {
-            let outputs = [problem.prediction, problem.loss];
-            session.plan(&PlanOptions { batch, outputs: &outputs, carries, ..Default::default() })
-        };
-        let whole = if count >= batch { Some((plan(batch)?, batch)) } else { None };
-        let in_whole = count / batch * batch;
-        let rest = if count == in_whole { None } else { Some(plan(count - in_whole)?) };
         let mut rows = part.rows.to_vec();
-        let mut carried_steps = 0;
+        let (mut places, mut buckets) = (Vec::new(), Buckets::default());
         if carries {
+            let in_whole = count / batch * batch;
             let lanes = in_lanes(&rows[..in_whole], batch);
             rows[..in_whole].copy_from_slice(&lanes);
-            carried_steps = part.data.sample_shape[0];
+        } else if windows.are_apart() {
+            buckets = Buckets::new(&problem.graph, part.data);
         }
-        Ok(Evaluator { rows, whole, in_whole, rest, carried_steps })
+        if buckets.count() > 1 {
+            places = (0..count as u32).collect();
+            places.sort_by_key(|place| buckets.of(part.rows[*place as usize]));
+            rows = places.iter().map(|place| part.rows[*place as usize]).collect();
+        }
+        let mut batches: Vec<Batch> = Vec::new();
+        // Plans by rows and bucket.
+        let mut plans: Vec<((usize, usize), PlanId)> = Vec::new();
+        for rows in rows.chunk_by(|a, b| buckets.of(*a) == buckets.of(*b)) {
+            let bucket = buckets.of(rows[0]);
+            for (number, rows) in rows.chunks(batch).enumerate() {
+                let size = (rows.len(), bucket);
+                let plan = match plans.iter().find(|(planned, _)| *planned == size) {
+                    Some((_, plan)) => *plan,
+                    None => {
+                        let outputs = [problem.prediction, problem.loss];
+                        let length = buckets.steps(bucket);
+                        let (batch, outputs) = (rows.len(), &outputs);
+                        let options = PlanOptions { batch, outputs, carries, length, ..Default::default() };
+                        let plan = session.plan(&options)?;
+                        plans.push((size, plan));
+                        plan
+                    }
+                };
+                let first = batches.last().map_or(0, |batch| batch.rows.end);
+                let goes_on = carries && rows.len() == batch;
+                let past = if goes_on { number * part.data.sample_shape[0] } else { 0 };
+                batches.push(Batch { rows: first..first + rows.len(), plan, past });
+            }
+        }
+        Ok(Evaluator { rows, places, batches })
     }
 
     /// Runs the network over `part`, which is the one that was planned for. `take` is given the rows of each batch and the
@@ -75,23 +109,24 @@ impl Evaluator {
         mut take: impl FnMut(&[u32], &[f32]),
     ) -> Result<f64, ReadError> {
         let (mut loss, mut total) = (0.0, 0.0);
-        let mut run = |plan: PlanId, rows: &[u32], past: usize| {
+        for Batch { rows, plan, past } in &self.batches {
+            let (rows, plan) = (&self.rows[rows.clone()], *plan);
             fill(session, plan, problem, part.data, rows)?;
-            session.forward(plan, Moment { step: 0, past });
+            session.forward(plan, Moment { step: 0, past: *past });
             take(rows, session.value(plan, problem.prediction));
             let weight = part.weight_of(rows, problem.weight.is_some());
             loss += weight * f64::from(session.value(plan, problem.loss)[0]);
             total += weight;
-            Ok(())
-        };
-        if let Some((plan, batch)) = self.whole {
-            for (number, rows) in self.rows[..self.in_whole].chunks_exact(batch).enumerate() {
-                run(plan, rows, number * self.carried_steps)?;
-            }
-        }
-        if let Some(plan) = self.rest {
-            run(plan, &self.rows[self.in_whole..], 0)?;
         }
         Ok(loss / total)
+    }
+
+    /// Brings values of all rows that were taken batch by batch into the order of the part.
+    pub fn in_order(&self, values: &mut [f32]) {
+        let Some(width) = values.len().checked_div(self.places.len()) else { return };
+        let taken = values.to_vec();
+        for (place, row) in self.places.iter().zip(taken.chunks_exact(width.max(1))) {
+            values[*place as usize * width..][..width].copy_from_slice(row);
+        }
     }
 }

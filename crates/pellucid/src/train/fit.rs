@@ -10,6 +10,7 @@ use kernels::device::Device;
 
 use super::augmented::Augmented;
 use super::batch::{fill, fill_windows};
+use super::buckets::Buckets;
 use super::evaluate::{Evaluator, Outputs};
 use super::order::{Order, in_lanes};
 use super::score::{Judge, epoch_scores};
@@ -117,14 +118,18 @@ struct Engine {
     updater: Updater,
     augmented: Option<Augmented>,
     /// Of whole batches, and of the last of an epoch.
-    plans: [Option<PlanId>; 2],
+    buckets: Buckets,
+    plans: Plans,
     validation: Option<(Evaluator, Outputs)>,
 }
 
+/// For each bucket the plans of a whole batch and of a smaller one, where there are rows for it.
+type Plans = Vec<[Option<PlanId>; 2]>;
+
 impl Engine {
-    /// Fresh parameters from the seed if there are none.
-    fn new(fit: &Fit, network: &Graph, parameters: Option<Parameters>, rows: usize) -> Result<Engine, TrainError> {
-        let options = fit.options;
+    /// For an epoch of the rows `ordered`. Fresh parameters from the seed if there are none.
+    fn new(fit: &Fit, network: &Graph, parameters: Option<Parameters>, ordered: &[u32]) -> Result<Engine, TrainError> {
+        let (options, rows) = (fit.options, ordered.len());
         let weighted = fit.train.data.weights.is_some();
         let mut problem = if options.augmentation.mixes() {
             Problem::of_mixtures(network, fit.loss, weighted)?
@@ -143,13 +148,24 @@ impl Engine {
         let augmented = Augmented::new(options, fit.train.data, &problem, &device, batch)?;
         let updater = Updater::new(options, &problem.graph, parameters.segments(), batch == rows)?;
         let mut session = Session::new(problem.graph.clone(), device, parameters, options.seed);
-        let mut plan = |batch: usize| {
+        let buckets = match options.windows.are_apart() && options.augmentation.is_none() {
+            true => Buckets::new(&problem.graph, fit.train.data),
+            false => Buckets::default(),
+        };
+        let mut plan = |batch: usize, length: Option<usize>| {
             let outputs = [problem.prediction, problem.loss];
             let loss = Some(problem.loss);
-            let options = PlanOptions { batch, outputs: &outputs, loss, carries, ..Default::default() };
+            let options = PlanOptions { batch, outputs: &outputs, loss, carries, length, ..Default::default() };
             (batch > 0).then(|| session.plan(&options)).transpose()
         };
-        let plans = [plan(batch)?, plan(rows % batch)?];
+        let mut plans: Plans = vec![[None, None]; buckets.count()];
+        for &row in ordered {
+            let bucket = buckets.of(row);
+            if plans[bucket][0].is_none() {
+                let steps = buckets.steps(bucket);
+                plans[bucket] = [plan(batch, steps)?, plan(rows % batch, steps)?];
+            }
+        }
         let validation = match fit.validation.as_ref().filter(|part| !part.rows.is_empty()) {
             Some(part) => {
                 part.check(&problem)?;
@@ -157,7 +173,7 @@ impl Engine {
             }
             None => None,
         };
-        Ok(Engine { problem, session, updater, augmented, plans, validation })
+        Ok(Engine { problem, session, updater, augmented, buckets, plans, validation })
     }
 }
 
@@ -171,7 +187,8 @@ struct Loop<'a> {
     order: Order,
     augmented: Option<Augmented>,
     batch: usize,
-    plans: [Option<PlanId>; 2],
+    buckets: Buckets,
+    plans: Plans,
     validation: Option<(Evaluator, Outputs)>,
     /// Nothing is frozen any more ([`FitOptions::thaw`]).
     thawed: bool,
@@ -207,7 +224,7 @@ impl<'a> Loop<'a> {
         let schedule =
             Schedule::new(&options.schedule, rate, steps_per_epoch * options.epochs as u64, steps_per_epoch)?;
         let parameters = fit.parameters.take();
-        let engine = Engine::new(&fit, fit.network, parameters, rows)?;
+        let engine = Engine::new(&fit, fit.network, parameters, &ordered)?;
         let shuffle = options.shuffle && batch < rows && !carries;
         let order = Order::new(&ordered, shuffle, options.seed);
         let rows_stay = !shuffle && batch == rows && engine.validation.is_none() && options.windows.are_apart();
@@ -215,7 +232,7 @@ impl<'a> Loop<'a> {
         let state = State { identity, ..State::default() };
         let stopping = options.early_stopping.clone().unwrap_or_default();
         stopping.check(fit.task)?;
-        let Engine { problem, session, updater, augmented, plans, validation } = engine;
+        let Engine { problem, session, updater, augmented, buckets, plans, validation } = engine;
         let mut run = Loop {
             fit,
             problem,
@@ -225,6 +242,7 @@ impl<'a> Loop<'a> {
             order,
             augmented,
             batch,
+            buckets,
             plans,
             validation,
             thawed: false,
@@ -303,7 +321,7 @@ impl<'a> Loop<'a> {
         // The places are the same; which of them are frozen is another matter.
         let mut parameters = Parameters::zeros(&network);
         parameters.values_mut().copy_from_slice(self.session.parameters().values());
-        let mut engine = Engine::new(&self.fit, &network, Some(parameters), self.order.current().len())?;
+        let mut engine = Engine::new(&self.fit, &network, Some(parameters), self.order.current())?;
         if matches!(self.updater, Updater::Batches(_)) {
             let (slabs, counters) = self.updater.state();
             engine.updater.restore(&counters, |name, slab| -> Result<(), TrainError> {
@@ -312,9 +330,9 @@ impl<'a> Loop<'a> {
                 Ok(())
             })?;
         }
-        let Engine { problem, session, updater, augmented, plans, validation } = engine;
+        let Engine { problem, session, updater, augmented, buckets, plans, validation } = engine;
         (self.problem, self.session, self.updater, self.augmented) = (problem, session, updater, augmented);
-        (self.plans, self.validation) = (plans, validation);
+        (self.buckets, self.plans, self.validation) = (buckets, plans, validation);
         (self.thawed, self.filled) = (true, false);
         Ok(())
     }
@@ -330,7 +348,7 @@ impl<'a> Loop<'a> {
         let device = self.fit.device.clone();
         let epoch = self.state.epochs as u64;
         let rows = self.order.current().len();
-        self.order.of_epoch(&device, epoch);
+        self.order.of_epoch(&device, epoch, (&self.buckets, self.batch));
         let every = self.fit.options.checkpoint_every.filter(|every| *every > 0);
         while self.state.batches * self.batch < rows {
             let first = self.state.batches * self.batch;
@@ -350,7 +368,8 @@ impl<'a> Loop<'a> {
     /// One update, with the rows at `range` of the epoch's order; the loss before it.
     fn step(&mut self, range: std::ops::Range<usize>) -> Result<f64, TrainError> {
         let rows = &self.order.current()[range];
-        let plan = self.plans[usize::from(rows.len() < self.batch)].expect("a plan for every size of a batch");
+        let plans = self.plans[self.buckets.of_batch(rows)];
+        let plan = plans[usize::from(rows.len() < self.batch)].expect("a plan for every size of a batch");
         let step = self.state.step;
         if let Some(augmented) = &mut self.augmented {
             let epoch = self.state.epochs as u64;

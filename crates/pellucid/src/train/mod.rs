@@ -3,6 +3,7 @@
 
 mod augmented;
 mod batch;
+mod buckets;
 mod error;
 mod evaluate;
 mod event;

@@ -4,6 +4,7 @@
 use kernels::device::Device;
 use kernels::random;
 
+use super::buckets::Buckets;
 use crate::tensor::Purpose;
 
 /// The rows of one epoch after another.
@@ -21,11 +22,12 @@ impl Order {
         Order { rows: rows.to_vec(), current: rows.to_vec(), shuffle, seed, epoch: None }
     }
 
-    /// The rows in the order of `epoch`.
-    pub fn of_epoch(&mut self, device: &Device, epoch: u64) -> &[u32] {
+    /// The rows in the order of `epoch`, which is that of batches of `batch` rows each.
+    pub fn of_epoch(&mut self, device: &Device, epoch: u64, (buckets, batch): (&Buckets, usize)) -> &[u32] {
         if self.shuffle && self.epoch != Some(epoch) {
             self.current.copy_from_slice(&self.rows);
             random::shuffle(device, Purpose::Shuffle.stream(self.seed).at(epoch), &mut self.current);
+            buckets.arrange(device, (self.seed, epoch), batch, &mut self.current);
             self.epoch = Some(epoch);
         }
         &self.current
@@ -54,9 +56,10 @@ mod tests {
     fn an_epoch_has_every_row_once_in_an_order_of_its_own() {
         let device = Device::new(Isa::scalar(), 1);
         let rows: Vec<u32> = (10..200).collect();
+        let batches = (&Buckets::default(), 10);
         let mut order = Order::new(&rows, true, 5);
-        let first = order.of_epoch(&device, 0).to_vec();
-        let second = order.of_epoch(&device, 1).to_vec();
+        let first = order.of_epoch(&device, 0, batches).to_vec();
+        let second = order.of_epoch(&device, 1, batches).to_vec();
         assert_ne!(first, second);
         assert_ne!(first, rows);
         for mut epoch in [first.clone(), second] {
@@ -64,8 +67,8 @@ mod tests {
             assert_eq!(epoch, rows);
         }
         // What came before does not matter.
-        assert_eq!(Order::new(&rows, true, 5).of_epoch(&device, 0), first);
-        assert_eq!(Order::new(&rows, false, 5).of_epoch(&device, 3), rows);
+        assert_eq!(Order::new(&rows, true, 5).of_epoch(&device, 0, batches), first);
+        assert_eq!(Order::new(&rows, false, 5).of_epoch(&device, 3, batches), rows);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use kernels::device::Device;
 
 use super::batch::fill;
+use super::buckets::Buckets;
 use super::order::Order;
 use super::{FitOptions, Part, Problem, TrainError};
 use crate::graph::{Graph, Parameters, PlanOptions, Session};
@@ -89,7 +90,7 @@ pub fn rate_range(
     let (mut points, mut least, mut sum) = (Vec::new(), f64::INFINITY, 0.0);
     for step in 0..range.steps {
         let (epoch, number) = (step / batches, step % batches);
-        let rows = &order.of_epoch(device, epoch as u64)[number * batch..][..batch];
+        let rows = &order.of_epoch(device, epoch as u64, (&Buckets::default(), batch))[number * batch..][..batch];
         fill(&mut session, plan, &problem, train.data, rows)?;
         session.forward(plan, step as u64);
         let loss = f64::from(session.value(plan, problem.loss)[0]);

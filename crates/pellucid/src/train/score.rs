@@ -87,6 +87,7 @@ impl Judge<'_> {
         }
         let values = &mut outputs.values;
         outputs.loss = evaluator.run(session, problem, self.part, |_, outputs| values.extend_from_slice(outputs))?;
+        evaluator.in_order(values);
         let mut report = report(&device, (self.task, self.link), self.part, &outputs.values, self.detail)?;
         report.scores = with_loss(outputs.loss, &report.scores);
         Ok(report)

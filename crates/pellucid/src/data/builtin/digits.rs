@@ -40,7 +40,8 @@ pub fn load() -> Images {
         targets.push(digit.parse::<f32>().expect("a digit"));
     }
     let features = Features::U8 { bytes, scale: vec![1.0 / f32::from(BRIGHTEST)], shift: vec![0.0] };
-    let dataset = Dataset { sample_shape: vec![1, SIDE, SIDE], features, targets, target_width: 1, weights: None };
+    let dataset =
+        Dataset { sample_shape: vec![1, SIDE, SIDE], features, targets, target_width: 1, weights: None, lengths: None };
     let classes = (0..10).map(|digit| digit.to_string()).collect();
     Images { dataset, task: Task::Multiclass { classes }, image_size: [SIDE, SIDE] }
 }

@@ -253,7 +253,10 @@ impl Pipeline {
         };
         let target_width = self.task.target_width();
         let sample_shape = vec![self.width()];
-        Ok(Transformed { dataset: Dataset { sample_shape, features, targets, target_width, weights }, notes })
+        Ok(Transformed {
+            dataset: Dataset { sample_shape, features, targets, target_width, weights, lengths: None },
+            notes,
+        })
     }
 
     /// Inputs of `rows` alone, for prediction: the columns of targets and weights may be there or not, and are not
@@ -265,7 +268,8 @@ impl Pipeline {
         let (places, mut notes) = self.match_columns(table, false)?;
         let features = self.encode(table, rows, &places, &mut notes);
         let sample_shape = vec![self.width()];
-        let dataset = Dataset { sample_shape, features, targets: Vec::new(), target_width: 0, weights: None };
+        let dataset =
+            Dataset { sample_shape, features, targets: Vec::new(), target_width: 0, weights: None, lengths: None };
         Ok(Transformed { dataset, notes })
     }
 

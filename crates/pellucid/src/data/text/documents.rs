@@ -117,7 +117,9 @@ impl DocumentPlan {
     /// A column that is not there, an unknown character or answer.
     pub fn dataset(&self, table: &Table, rows: &[u32], answered: bool) -> Result<Dataset, DocumentError> {
         let mut features = Vec::with_capacity(rows.len() * self.length);
+        let mut lengths = Vec::with_capacity(rows.len());
         for tokens in self.tokens(table, rows)? {
+            lengths.push(tokens.len().clamp(1, self.length) as u32);
             let kept = tokens.iter().take(self.length).map(|token| *token as f32);
             features.extend(kept.chain(std::iter::repeat(self.padding() as f32)).take(self.length));
         }
@@ -129,7 +131,7 @@ impl DocumentPlan {
             false => (Vec::new(), 0),
         };
         let data = Dataset::new(vec![self.length], Features::F32(features), targets, width, None);
-        Ok(data.expect("lengths agree"))
+        Ok(data.and_then(|data| data.padded(lengths)).expect("lengths agree"))
     }
 
     /// How many of `rows` are longer than what is read of them.
@@ -184,6 +186,11 @@ mod tests {
         assert_eq!(values[10..15], [padding; 5]);
         assert_eq!(values[15], values[0], "upper and lower case are one");
         assert_eq!(data.targets, [1.0, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(data.lengths.as_deref(), Some(&[4, 1, 1, 1, 5][..]));
+        let mut beginnings = [0.0; 4];
+        data.gather_features(&[4, 0], &mut beginnings).expect("in memory");
+        assert_eq!(beginnings[..2], values[20..22]);
+        assert_eq!(beginnings[2..], values[..2]);
         assert_eq!(plan.cut(&table, &rows).expect("documents"), 1);
         assert_eq!(learn("review", 100).expect("documents").length, 8);
         let unseen = plan.dataset(&table, &rows[..1], false).expect("documents");

@@ -185,6 +185,10 @@ impl<K: RecurrentCell> Op for Recurrent<K> {
         }
     }
 
+    fn ignores_padding(&self, _: usize) -> bool {
+        self.lengths || !self.reverse
+    }
+
     fn flops(&self, at: Sizes) -> u64 {
         let [x, y] = [at.inputs[X], at.output];
         let sums = 2 * K::Formula::GATES as u64 * (x[2] + y[2]) as u64;
