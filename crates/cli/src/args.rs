@@ -108,6 +108,7 @@ a .tar or a .tar.gz; the names of the folders are the classes.
 DATA of texts to be told apart: the same with .txt (where there are pictures as well, the texts are left out).
 A text (.txt, .text, .md, or any file with --tokens) is learnt to be written on: see `pellucid generate`.
 With --text each row of a table is a document: its target is learnt from the words of that column.
+With --id the lines of a table are steps of sequences, which are told apart by their target: numbers in columns, in time.
 With --horizon a table is a series: the future of its target is learnt from the past of all its columns of numbers.
 A run.toml has the same names as the flags, one `name = value` a line, and `data`; flags win.
 
@@ -121,6 +122,7 @@ Examples:
   pellucid train shakespeare.txt
   pellucid train reviews.csv --text review --target stars
   pellucid train mails/
+  pellucid train runs.csv --id run --time t --target kind
   pellucid train passengers.csv --target Passengers --horizon 12
   pellucid train pictures.tar.gz --net resnet20
   pellucid train flowers/ --from runs/cifar10-1 --freeze backbone --head \"dense 64 relu -> dense\"
@@ -177,7 +179,7 @@ const PREDICT_EXAMPLES: &str = "\
 Writes the rows of DATA as CSV with a header and further columns: for classes `prediction` and
 `probability_CLASS` for each, for labels `prediction_LABEL` and `probability_LABEL`, for numbers
 `prediction` in the units of the target (`prediction_TARGET` if there are several).
-Pictures and texts have a row each, with the column `file` in front.
+Sequences (lines of a table with the same id) have a row each, too. Pictures and texts have a row each, with the column `file` in front.
 
 Examples:
   pellucid predict runs/houses-1/model.safetensors --data new.csv --out predicted.csv

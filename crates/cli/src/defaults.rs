@@ -20,6 +20,8 @@ pub struct Facts {
     pub picture: Option<[usize; 3]>,
     /// Rows are documents.
     pub documents: bool,
+    /// Rows are sequences of numbers.
+    pub sequences: bool,
     /// Columns that are predicted, if rows are windows of a series.
     pub forecast: Option<usize>,
     /// Whether there are rows for validation.
@@ -49,6 +51,9 @@ const WIDE: &str = "dense 256 relu -> dropout 0.3 -> dense";
 
 /// The network for documents: Joulin and others, "Bag of tricks for efficient text classification", EACL 2017.
 const DOCUMENTS: &str = "embedding 64 -> mean-time -> dropout 0.3 -> dense";
+
+/// The network for sequences that are told apart: what stands out anywhere in them counts.
+const SEQUENCES: &str = "gru 64 both -> max-time -> dropout 0.3 -> dense";
 
 /// The network for series.
 const SERIES: &str = "from-last(flatten -> dense)";
@@ -90,6 +95,9 @@ impl Recipe {
         };
         if facts.documents {
             return Recipe { net: DOCUMENTS, lr: 3e-3, epochs: 30, patience: 5, ..common };
+        }
+        if facts.sequences {
+            return Recipe { net: SEQUENCES, lr: 3e-3, ..common };
         }
         if facts.forecast.is_some() {
             return Recipe { net: SERIES, lr: 3e-3, batch: 16, epochs: 300, patience: 60, ..common };
@@ -195,6 +203,7 @@ mod tests {
             width: 0,
             picture,
             documents: false,
+            sequences: false,
             forecast: None,
             validation: true,
             pretrained: false,

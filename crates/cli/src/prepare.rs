@@ -7,6 +7,7 @@ mod images;
 mod labelled;
 mod locate;
 mod pictures;
+mod sequences;
 mod series;
 mod tables;
 mod texts;
@@ -25,6 +26,7 @@ pub use documents::{scored_documents, scored_texts};
 pub use images::{image_rows, pixel_rows};
 pub use locate::{Located, locate};
 pub use pictures::{memory_bytes, picture_input, scored_pictures, with_workers};
+pub use sequences::scored_sequences;
 pub use series::{Forecasting, all_forecasts, known_series};
 pub use tables::{read_table, scored_rows, table_options, transformed};
 pub use texts::{Divided, scored_text};
@@ -163,10 +165,16 @@ pub fn prepare(data: &str, settings: &Settings, known: Option<&Preprocessing>, q
     if settings.text.is_some() && !is_file {
         return Err(Failure::new(format!("--text is for tables with a column of text; {data} is none")));
     }
+    if settings.id.is_some() && !is_file {
+        return Err(Failure::new(format!("--id is for tables whose lines are steps of sequences; {data} is none")));
+    }
     let is_text = in_texts
         || matches!(located, Located::Text(_))
         || is_file && (settings.tokens.is_some() || settings.text.is_some());
     let is_series = is_file && !is_text && settings.horizon.is_some();
+    if settings.id.is_some() && (is_text || is_series) {
+        return Err(Failure::new("--id goes with neither --text, --tokens nor --horizon; drop one"));
+    }
     refuse_sequence_settings(data, settings, is_text, is_series)?;
     let are_documents = in_texts || settings.text.is_some();
     if let Some(known) = known {
@@ -178,7 +186,10 @@ pub fn prepare(data: &str, settings: &Settings, known: Option<&Preprocessing>, q
             },
             Preprocessing::Text { .. } => is_text && !are_documents,
             Preprocessing::Documents { .. } => are_documents,
-            Preprocessing::Numbers | Preprocessing::Table { .. } | Preprocessing::Series { .. } => false,
+            Preprocessing::Numbers
+            | Preprocessing::Table { .. }
+            | Preprocessing::Series { .. }
+            | Preprocessing::Sequences { .. } => false,
         };
         if !same {
             let message =
@@ -211,6 +222,7 @@ pub fn prepare(data: &str, settings: &Settings, known: Option<&Preprocessing>, q
             documents::load(&path, settings.text.as_deref().unwrap_or_default(), settings, known)?
         }
         Located::File(path) if is_text => texts::load(&path, settings, known)?,
+        Located::File(path) if settings.id.is_some() => sequences::load(&path, settings)?,
         Located::File(path) if is_series => series::load(&path, settings)?,
         Located::File(path) => {
             let table = read_table(&path, settings)?;
@@ -226,7 +238,8 @@ pub fn prepare(data: &str, settings: &Settings, known: Option<&Preprocessing>, q
 fn refuse_sequence_settings(data: &str, settings: &Settings, is_text: bool, is_series: bool) -> Outcome<()> {
     let text = settings.text_setting().filter(|_| !is_text).map(|flag| (flag, "texts"));
     let series = settings.series_setting().filter(|_| !is_series).map(|flag| (flag, "series (tables with --horizon)"));
-    let window = settings.window.filter(|_| !is_text && !is_series).map(|_| ("--window", "texts and series"));
+    let has_window = is_text || is_series || settings.id.is_some();
+    let window = settings.window.filter(|_| !has_window).map(|_| ("--window", "texts, series and sequences"));
     match text.or(series).or(window) {
         Some((flag, what)) => Err(Failure::new(format!("{flag} is for {what}; {data} is none"))),
         None => Ok(()),

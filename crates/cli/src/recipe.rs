@@ -102,6 +102,9 @@ impl Recipe {
                 settings.carry = Some(YesNo(options.windows == Windows::Carried));
             }
         }
+        if let Preprocessing::Sequences { plan } = &prepared.preprocessing {
+            settings.window = Some(plan.length);
+        }
         if let Some(forecasting) = &prepared.forecasting {
             settings.window = Some(forecasting.plan.window);
             settings.horizon = Some(forecasting.plan.horizon);
@@ -168,6 +171,7 @@ pub fn network(text: &str, settings: &Settings, prepared: &Prepared, outputs: Op
     let (vocabulary, padding) = match &prepared.preprocessing {
         Preprocessing::Text { tokenizer, .. } => (Some(tokenizer.vocabulary()), None),
         Preprocessing::Documents { plan } => (Some(plan.vocabulary()), Some(plan.padding())),
+        Preprocessing::Sequences { .. } => (None, Some(0)),
         _ => (None, None),
     };
     let options = NetworkOptions {

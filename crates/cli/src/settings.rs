@@ -84,11 +84,15 @@ pub struct Settings {
     #[arg(long, value_name = "KIND", help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<String>,
+    /// Column that says which sequence a line belongs to, if the lines of a table are steps of sequences that are told apart by their target
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Makes a table a series: steps of its target to forecast from the steps before
     #[arg(long, value_name = "N", help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub horizon: Option<usize>,
-    /// Column with the times of a series [default: the first of dates]
+    /// Column with the times of a series [default: the first of dates], or of the steps of sequences [default: none]
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
@@ -96,7 +100,7 @@ pub struct Settings {
     #[arg(long, value_name = "N", help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub season: Option<usize>,
-    /// Tokens of a text that are learnt from at a time [default: 128] or of a document at most [default: 256], or steps of a series that a forecast sees [default: two seasons and one]
+    /// Tokens of a text that are learnt from at a time [default: 128] or of a document at most [default: 256], or steps of a series that a forecast sees [default: two seasons and one] or of a sequence at most [default: 512]
     #[arg(long, value_name = "N", help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
@@ -555,7 +559,7 @@ impl Settings {
         let given = [
             ("--horizon", self.horizon.is_some()),
             ("--season", self.season.is_some()),
-            ("--time", self.time.is_some()),
+            ("--time", self.time.is_some() && self.id.is_none()),
         ];
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }

@@ -16,7 +16,7 @@ use crate::error::{Failure, Outcome};
 use crate::judge::{Judge, results};
 use crate::prepare::{
     Located, Prepared, Rows, all_forecasts, image_rows, known_series, locate, memory_bytes, pixel_rows, prepare,
-    scored_documents, scored_pictures, scored_rows, scored_text, scored_texts, table_options,
+    scored_documents, scored_pictures, scored_rows, scored_sequences, scored_text, scored_texts, table_options,
 };
 use crate::run_folder::model_path;
 use crate::say::Say;
@@ -98,6 +98,13 @@ pub(super) fn labelled_rows(
         (_, Preprocessing::Documents { .. }) => {
             let takes = "a table with a column of text, or folders of texts";
             Err(Failure::new(format!("the model takes {takes}, {word} is neither")))
+        }
+        (Located::File(path), Preprocessing::Sequences { plan }) => {
+            let table = read(&path, TableOptions::default())?;
+            Ok((format!("sequences of {}", path.display()), scored_sequences(&table, plan)?))
+        }
+        (_, Preprocessing::Sequences { .. }) => {
+            Err(Failure::new(format!("the model takes a table whose lines are steps of sequences, {word} is none")))
         }
         (_, Preprocessing::Series { .. }) => Err(Failure::new(format!("the model takes a series, {word} is none"))),
         (Located::Text(path), _) => Err(Failure::new(format!("the model takes no text, {} is one", path.display()))),

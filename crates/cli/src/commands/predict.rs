@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kernels::device::Device;
 use pellucid::data::files::{Files, Kind, Tally, is_archive};
 use pellucid::data::images::{Unlabelled, Workers};
+use pellucid::data::sequences::Sequences;
 use pellucid::data::table::Blocks;
 use pellucid::data::text::UnlabelledTexts;
 use pellucid::data::{Dataset, Features, Table, TableOptions, Task};
@@ -83,6 +84,7 @@ enum Input {
     Table(Blocks),
     Pictures(Unlabelled),
     Texts(UnlabelledTexts),
+    Sequences(Box<Sequences>),
 }
 
 /// Files that are read at a time.
@@ -94,6 +96,14 @@ fn input(arguments: &PredictArgs, model: &Model) -> Outcome<Input> {
         _ => TableOptions::default(),
     };
     let options = table_options(arguments.input.delimiter.as_deref(), arguments.input.header, known)?;
+    if let Preprocessing::Sequences { plan } = &model.preprocessing {
+        // Lines of a sequence may stand anywhere.
+        let table = match arguments.data.as_str() {
+            "-" => Table::from_reader("standard input", io::stdin(), &options)?,
+            path => Table::read(path, &options)?,
+        };
+        return Ok(Input::Sequences(Box::new(Sequences::read(&table, &plan.options(false))?)));
+    }
     if arguments.data == "-" {
         return Ok(Input::Table(Blocks::from_reader("standard input", io::stdin(), &options)?));
     }
@@ -149,6 +159,7 @@ impl Predictions {
                     Ok((used.into_iter().map(|row| pictures.name(row).to_string()).collect(), outputs, bad))
                 })
             }
+            Input::Sequences(sequences) => self.write_sequences(&sequences, out),
             Input::Texts(texts) => {
                 let shown = texts.notes();
                 self.write_files("texts", texts.len(), shown, out, |run, range| run.predict_texts(&texts, range))
@@ -207,6 +218,26 @@ impl Predictions {
         let (table, bad) = texts.read(range, &plan.column);
         let names = (0..table.rows()).map(|row| table.cell(row, table.columns() - 1).to_string()).collect();
         Ok((names, self.predict(&table)?, bad))
+    }
+
+    fn write_sequences(&mut self, sequences: &Sequences, out: &mut dyn Write) -> Result<(), Stop> {
+        let (table, rows) = (&sequences.table, (0..sequences.table.rows() as u32).collect::<Vec<_>>());
+        let mut line = Line::new(b',');
+        let id = table.names()[0].clone();
+        line.field(&id);
+        new_columns(&self.model.task, &[id]).iter().for_each(|name| line.field(name));
+        let Preprocessing::Sequences { plan } = &self.model.preprocessing else {
+            return Err(Stop::Failure(Failure::new("the model does not take sequences")));
+        };
+        let dataset = plan.dataset(sequences, &rows, false).map_err(|error| Stop::Failure(error.into()))?;
+        line.end(out)?;
+        let outputs = self.outputs(&dataset);
+        for (row, outputs) in outputs.chunks_exact(self.model.task.output_width()).enumerate() {
+            line.field(table.cell(row, 0));
+            predictions(&self.model.task, outputs, &mut line);
+            line.end(out)?;
+        }
+        Ok(())
     }
 
     /// Of the pictures in `range`: those that can be used, their outputs, and what is wrong with the others.

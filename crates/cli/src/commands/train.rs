@@ -251,6 +251,7 @@ fn facts(prepared: &Prepared) -> Facts {
         width: prepared.width(),
         picture: prepared.image_size(),
         documents: matches!(prepared.preprocessing, Preprocessing::Documents { .. }),
+        sequences: matches!(prepared.preprocessing, Preprocessing::Sequences { .. }),
         forecast: prepared.forecasting.as_ref().map(|forecasting| forecasting.plan.targets),
         validation: !prepared.validation.is_empty(),
         pretrained: false,

@@ -204,6 +204,95 @@ fn documents_are_told_apart_by_their_words() {
     assert!(error.contains("--text is for tables with a column of text"), "{error}");
 }
 
+/// Runs of a machine: a fault shows as a rise at any time in one of two columns; lengths differ.
+fn runs(count: usize, first: usize) -> String {
+    let mut table = String::from("run,t,heat,note,noise,kind\n");
+    for run in first..first + count {
+        let (length, faulty) = (8 + run * 7 % 60, run % 3 == 0);
+        let fault = run * 5 % (length - 4);
+        for step in 0..length {
+            let noise = f64::from(((run * 71 + step) as u32).wrapping_mul(0x9e37_79b9) >> 16) / 65536.0;
+            let heat = 20.0 + noise + if faulty && (fault..fault + 4).contains(&step) { 6.0 } else { 0.0 };
+            let kind = if faulty { "fault" } else { "fine" };
+            table.push_str(&format!("r{run},{},{heat:.2},x,{noise:.2},{kind}\n", step + 1));
+        }
+    }
+    table
+}
+
+#[test]
+fn sequences_in_long_form_are_told_apart() {
+    let bench = Bench::new();
+    bench.write("runs.csv", &runs(150, 0));
+    let train = ["train", "runs.csv", "--id", "run", "--time", "t", "--target", "kind", "--epochs", "40"];
+    let run = bench.json(&[&train[..], &["--out", "run"]].concat());
+    assert!(super::accuracy(&run) > 0.9, "{run}");
+    assert_eq!((run["rows"]["test"].as_u64(), run["task"].as_str()), (Some(30), Some("binary")));
+    let config = bench.read("run/config.toml");
+    assert!(
+        config.contains("id = \"run\"") && config.contains("gru 64 both") && config.contains("window = 6"),
+        "{config}"
+    );
+    let again = bench.json(&["train", "run/config.toml", "--out", "again", "--threads", "1", "--isa", "scalar"]);
+    assert_eq!((hash(&again), &again["metrics"]), (hash(&run), &run["metrics"]));
+
+    bench.write("new.csv", &runs(30, 500));
+    let measured = bench.json(&["evaluate", "run", "--data", "new.csv"]);
+    assert!(measured["metrics"]["accuracy"].as_f64().is_some_and(|accuracy| accuracy > 0.9), "{measured}");
+    assert_eq!(measured["rows"].as_u64(), Some(30));
+    // Columns in another order, lines of two runs mixed, no answers, one longer than any that was learnt from.
+    let mut mixed = String::from("noise,heat,run,t\n");
+    for step in 0..90 {
+        mixed.push_str(&format!("0.5,{},hot,{step}\n", if (30..34).contains(&step) { 26.5 } else { 20.5 }));
+        if step < 9 {
+            mixed.push_str(&format!("0.5,20.4,calm,{step}\n"));
+        }
+    }
+    bench.write("mixed.csv", &mixed);
+    let predicted = bench.ok(&["predict", "run", "--data", "mixed.csv"]);
+    let lines: Vec<&str> = predicted.lines().collect();
+    assert_eq!(lines[0], "run,prediction,probability_fault,probability_fine");
+    assert!(
+        lines[1].starts_with("hot,fault,") && lines[2].starts_with("calm,fine,") && lines.len() == 3,
+        "{predicted}"
+    );
+    let cut = bench.output(&[&train[..], &["--window", "20", "--epochs", "1", "--out", "cut"]].concat());
+    let err = super::text(&cut.stderr);
+    assert!(err.contains("training sequences have more than 20 steps and are cut there (--window)"), "{err}");
+    assert!(err.contains("columns that hold no numbers are left out: note"), "{err}");
+}
+
+#[test]
+fn sequences_that_are_none_are_refused_with_their_lines() {
+    let bench = Bench::new();
+    bench.write("runs.csv", &runs(9, 0));
+    bench.write("answers.csv", "run,t,x,k\na,1,1,p\nb,1,1,q\na,2,1,q\n");
+    bench.write("order.csv", "run,t,x,k\na,2,1,p\nb,1,1,q\na,1,1,p\n");
+    bench.write("twice.csv", "run,t,x,k\na,2,1,p\nb,1,1,q\na,2,1,p\n");
+    bench.write("hole.csv", "run,t,x,k\na,1,1,p\nb,1,,q\na,2,1,p\n");
+    bench.write("verses.txt", &verses());
+    let id = ["--id", "run"];
+    for (arguments, message) in [
+        (&["train", "answers.csv"][..], "answers.csv: line 4: k is \"q\", but \"p\" in line 2 of the same sequence"),
+        (&["train", "order.csv", "--time", "t"], "order.csv: line 4: 1 does not come after 2"),
+        (&["train", "twice.csv", "--time", "t"], "twice.csv: line 4: 2 does not come after 2"),
+        (&["train", "hole.csv"], "hole.csv: line 3: x is \"\""),
+        (&["train", "runs.csv", "--target", "run"], "cannot be both"),
+        (&["train", "runs.csv", "--horizon", "3"], "--id goes with neither"),
+        (&["train", "runs.csv", "--weights", "heat"], "--weights does not go with --id"),
+        (&["train", "runs.csv", "--window", "0"], "--window is a number of steps from 1 on"),
+        (&["train", "runs.csv", "--augment", "flip"], "--augment is for pictures"),
+        (&["train", "verses.txt"], "--id is for tables"),
+        (&["train", "digits"], "--id is for tables"),
+    ] {
+        let error = bench.fails(&[arguments, &id[..]].concat());
+        assert!(error.contains(message), "{arguments:?}: {error}");
+    }
+    assert!(bench.fails(&["train", "runs.csv", "--id", "machine"]).contains("no column \"machine\""));
+    assert!(bench.fails(&["train", "runs.csv", "--time", "t"]).contains("--time is for series"));
+    assert!(!bench.path("runs").exists());
+}
+
 #[test]
 fn what_is_no_text_or_no_series_is_refused_with_its_place() {
     let bench = Bench::new();
@@ -223,7 +312,7 @@ fn what_is_no_text_or_no_series_is_refused_with_its_place() {
         (&["train", "verses.txt", "--window", "0"], "--window is a number of tokens from 1 on"),
         (&["train", "verses.txt", "--horizon", "3"], "--horizon is for series"),
         (&["train", "verses.txt", "--net", "embedding 8 -> gru 8 -> last -> dense"], "time"),
-        (&["train", "table.csv", "--window", "3"], "--window is for texts and series"),
+        (&["train", "table.csv", "--window", "3"], "--window is for texts, series and sequences"),
         (&["train", "table.csv", "--carry", "yes"], "--carry is for texts"),
         (&["train", "table.csv", "--horizon", "0"], "--horizon is a number of steps from 1 on"),
         (&["train", "table.csv", "--horizon", "30"], "need"),

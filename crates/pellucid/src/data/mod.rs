@@ -8,6 +8,7 @@ pub mod generate;
 pub mod idx;
 pub mod images;
 pub mod mnist;
+pub mod sequences;
 pub mod series;
 pub mod sources;
 

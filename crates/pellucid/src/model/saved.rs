@@ -11,6 +11,7 @@ use super::document::{ModelDocument, ModelFile, save_model};
 use super::error::ContainerError;
 use super::graph_document::{GraphDocument, GraphDocumentError};
 use super::predictor::Predictor;
+use crate::data::sequences::SequencePlan;
 use crate::data::series::SeriesPlan;
 use crate::data::text::{DocumentPlan, Tokenizer};
 use crate::data::{Pipeline, Task};
@@ -54,6 +55,11 @@ pub enum Preprocessing {
     Documents {
         /// What was learnt about them.
         plan: DocumentPlan,
+    },
+    /// Sequences of a table in long form.
+    Sequences {
+        /// What was learnt about them.
+        plan: SequencePlan,
     },
     /// Windows of a series.
     Series {

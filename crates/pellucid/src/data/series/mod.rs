@@ -9,6 +9,8 @@ mod times;
 pub use plan::{ColumnScale, SeriesPlan};
 pub use times::{TimeColumn, TimeStep};
 
+pub(super) use times::check_order;
+
 use crate::data::pipeline::{PipelineError, find_column};
 use crate::data::table::{Table, parse_number};
 
@@ -186,11 +188,11 @@ impl Series {
     }
 }
 
-fn has_number(table: &Table, column: usize) -> bool {
+pub(super) fn has_number(table: &Table, column: usize) -> bool {
     (0..table.rows()).any(|row| parse_number(table.cell(row, column), table.decimal_comma()).is_some())
 }
 
-fn numbers(table: &Table, column: usize) -> Result<Vec<f64>, SeriesError> {
+pub(super) fn numbers(table: &Table, column: usize) -> Result<Vec<f64>, SeriesError> {
     let number = |row: usize| {
         let parsed = table.value(row, column).and_then(|text| parse_number(text, table.decimal_comma()));
         parsed.filter(|value| value.is_finite()).ok_or_else(|| SeriesError::Value {

@@ -22,7 +22,11 @@ pub struct ColumnScale {
 
 impl ColumnScale {
     fn learn(name: &str, values: &[f64]) -> ColumnScale {
-        let log = values.iter().all(|value| *value > 0.0);
+        ColumnScale::of(name, values, values.iter().all(|value| *value > 0.0))
+    }
+
+    /// That of these values, or of their logarithms.
+    pub(in crate::data) fn of(name: &str, values: &[f64], log: bool) -> ColumnScale {
         let seen: Vec<f64> = values.iter().map(|value| if log { libm::log(*value) } else { *value }).collect();
         let count = seen.len().max(1) as f64;
         let mean = seen.iter().sum::<f64>() / count;
@@ -31,7 +35,8 @@ impl ColumnScale {
         ColumnScale { name: name.to_string(), log, mean, std }
     }
 
-    fn standardise(&self, value: f64) -> f32 {
+    /// As it enters a network.
+    pub(in crate::data) fn standardise(&self, value: f64) -> f32 {
         let value = if self.log { libm::log(value) } else { value };
         ((value - self.mean) / self.std) as f32
     }

@@ -81,29 +81,12 @@ impl TimeColumn {
     pub(super) fn read(table: &Table, column: usize) -> Result<TimeColumn, SeriesError> {
         let texts: Vec<String> = (0..table.rows()).map(|row| table.cell(row, column).to_string()).collect();
         let format = date_format(table, column);
-        let unreadable = |row: usize| SeriesError::Time {
-            source_name: table.name().to_string(),
-            line: table.line(row),
-            text: texts[row].clone(),
-        };
-        let distances = match format {
-            Some(format) => {
-                let dates: Vec<Date> = texts.iter().filter_map(|text| parse_date(text, format)).collect();
-                Distances::of_dates(&dates)
-            }
-            None => {
-                let number = |row: usize| parse_number(&texts[row], table.decimal_comma());
-                let numbers = (0..texts.len()).map(|row| number(row).ok_or_else(|| unreadable(row)));
-                Distances::Numbers(numbers.collect::<Result<_, _>>()?)
-            }
-        };
+        let distances = Distances::read(table, column, format, 0..table.rows())?;
         let step = distances.first().unwrap_or(TimeStep::Number(1.0));
         for row in 1..texts.len() {
             let (source_name, line) = (table.name().to_string(), table.line(row));
             let (time, before) = (texts[row].clone(), texts[row - 1].clone());
-            if !distances.grows(row) {
-                return Err(SeriesError::Order { source_name, line, time, before });
-            }
+            distances.check_order(table, column, row, (row - 1, row))?;
             if !distances.is(row, step) {
                 return Err(SeriesError::Gap { source_name, line, time, before, step: step.to_string() });
             }
@@ -137,7 +120,59 @@ enum Distances {
     Seconds(Vec<i64>),
 }
 
+/// Refuses rows of a table whose times do not grow from one to the next, in any of the sequences.
+///
+/// # Errors
+/// A time that cannot be read, or is not after the one before.
+pub(in crate::data) fn check_order(table: &Table, column: usize, sequences: &[Vec<u32>]) -> Result<(), SeriesError> {
+    let format = date_format(table, column);
+    for rows in sequences {
+        let distances = Distances::read(table, column, format, rows.iter().map(|row| *row as usize))?;
+        for (step, rows) in rows.windows(2).enumerate() {
+            distances.check_order(table, column, step + 1, (rows[0] as usize, rows[1] as usize))?;
+        }
+    }
+    Ok(())
+}
+
 impl Distances {
+    /// The times in these rows of a table, which are dates if there is a format.
+    fn read(
+        table: &Table,
+        column: usize,
+        format: Option<DateFormat>,
+        rows: impl Iterator<Item = usize>,
+    ) -> Result<Distances, SeriesError> {
+        if let Some(format) = format {
+            let dates: Vec<Date> = rows.filter_map(|row| parse_date(table.cell(row, column), format)).collect();
+            return Ok(Distances::of_dates(&dates));
+        }
+        let number = |row: usize| {
+            let text = table.cell(row, column);
+            parse_number(text, table.decimal_comma()).ok_or_else(|| SeriesError::Time {
+                source_name: table.name().to_string(),
+                line: table.line(row),
+                text: text.to_string(),
+            })
+        };
+        rows.map(number).collect::<Result<_, _>>().map(Distances::Numbers)
+    }
+
+    /// Refuses the time at `place` if it is not after the one before; `rows` of the table are where these two stand.
+    fn check_order(
+        &self,
+        table: &Table,
+        column: usize,
+        place: usize,
+        (before, row): (usize, usize),
+    ) -> Result<(), SeriesError> {
+        if self.grows(place) {
+            return Ok(());
+        }
+        let [time, before] = [row, before].map(|row| table.cell(row, column).to_string());
+        Err(SeriesError::Order { source_name: table.name().to_string(), line: table.line(row), time, before })
+    }
+
     fn of_dates(dates: &[Date]) -> Distances {
         let same = dates.windows(2).all(|pair| pair[0].day == pair[1].day && pair[0].seconds == pair[1].seconds);
         if same {

@@ -133,7 +133,7 @@ impl Table {
     /// `name`. Nothing but the empty text stands for a missing value.
     ///
     /// # Panics
-    /// When a row has another number of cells, or the cells have more bytes than are counted in 32 bits.
+    /// When the cells have more bytes than are counted in 32 bits.
     pub(super) fn of_files<const COLUMNS: usize>(
         name: String,
         names: [String; COLUMNS],
@@ -152,14 +152,29 @@ impl Table {
             file_column: Some(COLUMNS - 1),
             notes: Vec::new(),
         };
-        for row in rows {
-            table.lines.push(1);
-            for cell in row {
-                table.text.push_str(cell.trim_ascii());
-                table.starts.push(u32::try_from(table.text.len()).expect("bytes that are counted in 32 bits"));
-            }
-        }
+        rows.into_iter().for_each(|row| table.push(1, row));
         table
+    }
+
+    /// A table of other rows, which begin on the lines that stand beside them; names, markers and all else are those of this one.
+    pub(super) fn with_rows<const COLUMNS: usize>(
+        &self,
+        names: [String; COLUMNS],
+        rows: impl IntoIterator<Item = (usize, [String; COLUMNS])>,
+    ) -> Table {
+        let (names, text, starts, lines) = (names.to_vec(), String::new(), vec![0], Vec::new());
+        let (name, missing, notes) = (self.name.clone(), self.missing.clone(), Vec::new());
+        let mut table = Table { name, names, missing, text, starts, lines, notes, ..*self };
+        rows.into_iter().for_each(|(line, row)| table.push(line, row));
+        table
+    }
+
+    fn push<const COLUMNS: usize>(&mut self, line: usize, cells: [String; COLUMNS]) {
+        self.lines.push(line as u32);
+        for cell in cells {
+            self.text.push_str(cell.trim_ascii());
+            self.starts.push(u32::try_from(self.text.len()).expect("bytes that are counted in 32 bits"));
+        }
     }
 
     /// Fills cells and lines from `bytes`, which are valid UTF-8 and tidy; they begin on `first_line` of the file.
