@@ -128,6 +128,28 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Rows for training, validation and test; what else there is to say of them is empty yet.
+    fn of(task: Task, preprocessing: Preprocessing, [train, validation, test]: [Rows; 3]) -> Prepared {
+        Prepared {
+            name: String::new(),
+            description: String::new(),
+            task,
+            preprocessing,
+            train,
+            validation,
+            test,
+            targets: Vec::new(),
+            shares: Shares::default(),
+            pictured: None,
+            divided: None,
+            forecasting: None,
+            split: String::new(),
+            notes: Vec::new(),
+            columns: Vec::new(),
+            seconds: 0.0,
+        }
+    }
+
     /// The parts by name, those without rows left out.
     pub fn parts(&self) -> Vec<(&'static str, &Rows)> {
         let all = [("train", &self.train), ("validation", &self.validation), ("test", &self.test)];

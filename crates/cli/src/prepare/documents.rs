@@ -13,7 +13,7 @@ use super::folders::{self, InFolders, scored_part};
 use super::labelled::Labelled;
 use super::pictures::memory_bytes;
 use super::tables::read_table;
-use super::{Prepared, Rows, Shares, images};
+use super::{Prepared, Rows, images};
 use crate::error::{Failure, Outcome};
 use crate::format::count;
 use crate::settings::{Memory, Settings, Validation};
@@ -110,25 +110,9 @@ fn take_known(plan: &mut DocumentPlan, known: Option<&Preprocessing>) {
 }
 
 /// What all documents have in common.
-fn prepared(plan: DocumentPlan, kind: TokenKind, [train, validation, test]: [Rows; 3]) -> Prepared {
-    Prepared {
-        name: String::new(),
-        description: String::new(),
-        task: plan.task.clone(),
-        divided: Some(super::Divided { tokens: kind, window: plan.length }),
-        preprocessing: Preprocessing::Documents { plan },
-        train,
-        validation,
-        test,
-        targets: Vec::new(),
-        shares: Shares::default(),
-        pictured: None,
-        forecasting: None,
-        split: String::new(),
-        notes: Vec::new(),
-        columns: Vec::new(),
-        seconds: 0.0,
-    }
+fn prepared(plan: DocumentPlan, kind: TokenKind, parts: [Rows; 3]) -> Prepared {
+    let divided = Some(super::Divided { tokens: kind, window: plan.length });
+    Prepared { divided, ..Prepared::of(plan.task.clone(), Preprocessing::Documents { plan }, parts) }
 }
 
 /// What tokens are and how many are read of each document.

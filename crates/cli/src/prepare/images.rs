@@ -183,23 +183,14 @@ fn prepare(
         notes.push(format!("{} rows are too few to set any apart: all are for training", rows.len()));
     }
     let how = super::split_words(!validation.is_empty(), test_apart);
+    let preprocessing = Preprocessing::Images { size, channels: 1, scale, shift };
     Ok(Prepared {
         name: source.name.to_string(),
         description: source.description.to_string(),
-        task,
-        preprocessing: Preprocessing::Images { size, channels: 1, scale, shift },
-        train,
-        validation,
-        test,
-        targets: Vec::new(),
         shares,
-        pictured: None,
-        divided: None,
-        forecasting: None,
         split: how,
         notes,
-        columns: Vec::new(),
-        seconds: 0.0,
+        ..Prepared::of(task, preprocessing, [train, validation, test])
     })
 }
 

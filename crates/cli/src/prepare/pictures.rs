@@ -89,23 +89,16 @@ pub(super) fn prepare(
     let part = |rows: Vec<u32>| Rows { data: data.clone(), rows, cells: None };
     let Normalisation { scale, shift } = normalisation;
     let [channels, height, width] = shape;
+    let preprocessing = Preprocessing::Images { size: [height, width], channels, scale, shift };
+    let parts = [part(divided.split.train), part(divided.split.validation), part(divided.split.test)];
     Ok(Prepared {
         name: name.to_string(),
         description,
-        task,
-        preprocessing: Preprocessing::Images { size: [height, width], channels, scale, shift },
-        train: part(divided.split.train),
-        validation: part(divided.split.validation),
-        test: part(divided.split.test),
-        targets: Vec::new(),
         shares: divided.shares,
         pictured,
-        divided: None,
-        forecasting: None,
         split: divided.how,
         notes,
-        columns: Vec::new(),
-        seconds: 0.0,
+        ..Prepared::of(task, preprocessing, parts)
     })
 }
 

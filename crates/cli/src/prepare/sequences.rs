@@ -63,20 +63,11 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
     Ok(Prepared {
         name: super::locate::stem(path),
         description: format!("{name}: sequences of column {}, {values} a step, {length} steps at most", plan.id),
-        task: plan.task.clone(),
         targets: vec![plan.target.clone()],
-        preprocessing: Preprocessing::Sequences { plan },
-        train,
-        validation,
-        test,
         shares: labelled.shares,
-        pictured: None,
-        divided: None,
-        forecasting: None,
         split,
         notes,
-        columns: Vec::new(),
-        seconds: 0.0,
+        ..Prepared::of(plan.task.clone(), Preprocessing::Sequences { plan }, [train, validation, test])
     })
 }
 

@@ -87,23 +87,17 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
         "each sees {window} steps and forecasts {horizon}; in order of time: {learnt} steps to learn from, {validation} for \
          validation, {test} for the test"
     );
+    let parts = [train, validation_rows, test_rows];
+    let prepared = Prepared::of(plan.task(), Preprocessing::Series { plan: plan.clone() }, parts);
     Ok(Prepared {
         name: super::locate::stem(path),
         description,
-        task: plan.task(),
-        preprocessing: Preprocessing::Series { plan: plan.clone() },
-        train,
-        validation: validation_rows,
-        test: test_rows,
         targets: series.names[..series.targets].to_vec(),
         shares,
-        pictured: None,
-        divided: None,
         forecasting: Some(Forecasting { series: Arc::new(series), plan }),
         split,
         notes,
-        columns: Vec::new(),
-        seconds: 0.0,
+        ..prepared
     })
 }
 

@@ -91,23 +91,16 @@ pub(super) fn prepare(table: Table, name: &str, description: String, settings: &
     notes.extend(labelled.too_few(settings, &test));
     let columns = column_rows(&pipeline);
     let targets = pipeline.target_names().into_iter().map(str::to_string).collect();
+    let task = pipeline.task().clone();
     Ok(Prepared {
         name: name.to_string(),
         description,
-        task: pipeline.task().clone(),
-        preprocessing: Preprocessing::Table { pipeline: Box::new(pipeline) },
-        train,
-        validation,
-        test,
         targets,
         shares: labelled.shares,
-        pictured: None,
-        divided: None,
-        forecasting: None,
         split,
         notes,
         columns,
-        seconds: 0.0,
+        ..Prepared::of(task, Preprocessing::Table { pipeline: Box::new(pipeline) }, [train, validation, test])
     })
 }
 

@@ -59,23 +59,15 @@ pub(super) fn load(path: &Path, settings: &Settings, known: Option<&Preprocessin
             split.push_str(&format!(", then {} for {what}", share(part)));
         }
     }
+    let task = Task::Tokens { characters: tokenizer.characters() };
+    let parts = [train_rows, validation_rows, test_rows];
     Ok(Prepared {
         name: super::locate::stem(path),
         description,
-        task: Task::Tokens { characters: tokenizer.characters() },
-        preprocessing: Preprocessing::Text { tokenizer, window },
-        train: train_rows,
-        validation: validation_rows,
-        test: test_rows,
-        targets: Vec::new(),
         shares,
-        pictured: None,
         divided: Some(Divided { tokens: kind, window }),
-        forecasting: None,
         split,
-        notes: Vec::new(),
-        columns: Vec::new(),
-        seconds: 0.0,
+        ..Prepared::of(task, Preprocessing::Text { tokenizer, window }, parts)
     })
 }
 
