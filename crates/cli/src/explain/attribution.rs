@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kernels::device::Device;
 use pellucid::data::pipeline::ColumnUse;
-use pellucid::data::{Dataset, Features, Pipeline, Task};
+use pellucid::data::{Features, Pipeline, Task};
 use pellucid::explain::{
     Attribution, GradCam, Importance, IntegratedGradients, last_feature_map, permutation_importance,
 };
@@ -60,13 +60,14 @@ pub fn column_importance(
     device: &Arc<Device>,
 ) -> Outcome<ColumnImportance> {
     let judged = &rows.rows[..rows.len().min(JUDGED)];
-    let data = rows.data.select(judged)?;
+    let mut data = rows.data.select(judged)?;
     let metric = if matches!(task, Task::Regression { .. }) { "r2" } else { "accuracy" };
     let mut inputs = vec![0.0; judged.len() * data.width()];
+    let width = data.width();
     data.gather_features(&(0..judged.len() as u32).collect::<Vec<_>>(), &mut inputs)?;
     let mut failure = None;
     let score = |inputs: &[f32]| {
-        let data = Dataset { features: Features::F32(inputs.to_vec()), ..data.clone() };
+        data.features = Features::F32(inputs.to_vec());
         match evaluate_windows(graph, parameters, loss, task, &Part::all(&data), Windows::Apart, device) {
             Ok((measured, _)) => measured.scores.get(metric).unwrap_or(f64::NAN),
             Err(error) => {
@@ -76,7 +77,7 @@ pub fn column_importance(
         }
     };
     let ranges: Vec<Range<usize>> = columns.iter().map(|(_, range)| range.clone()).collect();
-    let found = permutation_importance((&inputs, data.width()), &ranges, (repeats, seed), score);
+    let found = permutation_importance((&inputs, width), &ranges, (repeats, seed), score);
     if let Some(error) = failure {
         return Err(error.into());
     }

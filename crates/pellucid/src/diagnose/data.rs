@@ -46,13 +46,12 @@ pub fn of_data(view: &DataView) -> Result<Vec<Finding>, ReadError> {
     let mut inputs = vec![0.0; rows.len() * width];
     view.train.data.gather_features(rows, &mut inputs)?;
     let columns = Columns { inputs: &inputs, width };
+    let classes = class_counts(view);
     let mut findings = Vec::new();
     findings.extend(unscaled(view, &columns));
-    findings.extend(imbalance(view));
-    findings.extend(leaks(view, &columns, rows));
-    for (name, part) in view.held_out {
-        findings.extend(duplicates(view, (name, part))?);
-    }
+    findings.extend(imbalance(view, &classes));
+    findings.extend(leaks(view, &columns, rows, &classes));
+    findings.extend(duplicates(view)?);
     Ok(findings)
 }
 
@@ -102,8 +101,11 @@ fn unscaled(view: &DataView, columns: &Columns) -> Vec<Finding> {
     off.map(|(column, (mean, deviation))| finding(name(view, column), mean, deviation)).collect()
 }
 
-/// How often each class is the answer.
+/// How often each class is the answer; none where the answer is no class.
 fn class_counts(view: &DataView) -> Vec<usize> {
+    if !is_of_classes(view.task) {
+        return Vec::new();
+    }
     let names = view.task.class_names();
     let mut counts = vec![0; names.len()];
     for row in view.train.rows.iter() {
@@ -119,11 +121,7 @@ fn is_of_classes(task: &Task) -> bool {
     matches!(task, Task::Binary { .. } | Task::Multiclass { .. })
 }
 
-fn imbalance(view: &DataView) -> Option<Finding> {
-    if !is_of_classes(view.task) {
-        return None;
-    }
-    let counts = class_counts(view);
+fn imbalance(view: &DataView, counts: &[usize]) -> Option<Finding> {
     let (most, least) = (counts.iter().max()?, counts.iter().min()?);
     let rarest = counts.iter().position(|count| count == least)?;
     let ratio = *most as f64 / (*least).max(1) as f64;
@@ -137,13 +135,14 @@ fn imbalance(view: &DataView) -> Option<Finding> {
 }
 
 /// Inputs from each of which alone the answer follows.
-fn leaks(view: &DataView, columns: &Columns, rows: &[u32]) -> Vec<Finding> {
+fn leaks(view: &DataView, columns: &Columns, rows: &[u32], classes: &[usize]) -> Vec<Finding> {
     const FEWEST: usize = 100;
     if rows.len() < FEWEST || view.names.is_empty() {
         return Vec::new();
     }
     let width = view.train.data.target_width;
     let target: Vec<f64> = rows.iter().map(|row| f64::from(view.train.data.targets[*row as usize * width])).collect();
+    let usual = classes.iter().max().map_or(0.0, |most| *most as f64 / view.train.rows.len() as f64);
     let found = |column: usize| match view.task {
         Task::Regression { .. } => {
             let correlation = correlation(columns.column(column), &target);
@@ -151,7 +150,6 @@ fn leaks(view: &DataView, columns: &Columns, rows: &[u32]) -> Vec<Finding> {
             (correlation.abs() > LEAK_CORRELATION).then_some((correlation, message))
         }
         task if is_of_classes(task) => {
-            let usual = *class_counts(view).iter().max()? as f64 / view.train.rows.len() as f64;
             let share = share_known(columns.column(column), &target, task.class_names().len());
             let message = format!("from it alone {:.1} % of the answers follow", 100.0 * share);
             // Where one class is nearly all, any column seems to know.
@@ -193,16 +191,26 @@ fn share_known(x: impl Iterator<Item = f64>, classes: &[f64], count: usize) -> f
     known as f64 / pairs.len().max(1) as f64
 }
 
-/// Rows of a held-out part that stand in the training part with the same inputs.
-fn duplicates(view: &DataView, (part_name, part): (&str, &Part)) -> Result<Option<Finding>, ReadError> {
+/// Rows of held-out parts that stand in the training part with the same inputs.
+fn duplicates(view: &DataView) -> Result<Vec<Finding>, ReadError> {
+    if view.held_out.is_empty() {
+        return Ok(Vec::new());
+    }
     let seen: HashSet<u64> = hashes(view.train, view.train.rows.len())?.into_iter().collect();
-    let held_out = hashes(part, ROWS)?;
+    let mut findings = Vec::new();
+    for (name, part) in view.held_out {
+        findings.extend(repeated(name, &hashes(part, ROWS)?, &seen));
+    }
+    Ok(findings)
+}
+
+fn repeated(part_name: &str, held_out: &[u64], seen: &HashSet<u64>) -> Option<Finding> {
     let count = held_out.iter().filter(|hash| seen.contains(hash)).count();
     let share = count as f64 / held_out.len().max(1) as f64;
     let message =
         format!("{count} of {} rows ({:.1} %) have the same inputs as a training row", held_out.len(), 100.0 * share);
     let is_much = share > DUPLICATES.0 && count >= DUPLICATES.1;
-    Ok(is_much.then(|| Finding::new(Rule::DuplicateRows, format!("the {part_name} part"), share, message)))
+    is_much.then(|| Finding::new(Rule::DuplicateRows, format!("the {part_name} part"), share, message))
 }
 
 /// A hash of the inputs of each row, of the first `most`.
