@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use pellucid::nn::NetworkError;
 use pellucid::nn::notation::NotationError;
 
 /// Exit code of a run that the user interrupted (128 + SIGINT).
@@ -32,6 +33,14 @@ impl Failure {
     pub fn notation(error: &NotationError) -> Failure {
         let shown = error.render();
         Failure::new(shown.strip_prefix("error: ").unwrap_or(&shown))
+    }
+
+    /// A network that cannot be built: a mistake in its notation, or a shape of rows that it does not take.
+    pub fn network(error: &NetworkError) -> Failure {
+        match error {
+            NetworkError::Notation(error) => Failure::notation(error),
+            NetworkError::Input(_) => Failure::new(error),
+        }
     }
 
     /// The message with the word that says what kind it is.

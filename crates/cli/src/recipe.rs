@@ -7,7 +7,7 @@ use pellucid::data::{Augmentation, Task, TaskKind};
 use pellucid::graph::{Graph, Parameters, PlanError, Role};
 use pellucid::model::Preprocessing;
 use pellucid::nn::notation::Network;
-use pellucid::nn::{BuiltNetwork, Init, Link, Loss, LossLayer, NetworkError, NetworkOptions};
+use pellucid::nn::{BuiltNetwork, Init, Link, Loss, LossLayer, NetworkOptions};
 use pellucid::optim::{Clipping, Group, Groups, OptimizerConfig, ScheduleConfig, fits};
 use pellucid::train::{EarlyStopping, FitOptions, Windows};
 
@@ -184,10 +184,7 @@ pub fn network(text: &str, settings: &Settings, prepared: &Prepared, outputs: Op
         ..NetworkOptions::default()
     };
     let network = Network::parse(text).map_err(|error| Failure::notation(&error))?;
-    options.build(&network, shape).map_err(|error| match &error {
-        NetworkError::Notation(error) => Failure::notation(error),
-        NetworkError::Input(_) => Failure::new(error),
-    })
+    options.build(&network, shape).map_err(|error| Failure::network(&error))
 }
 
 /// Windows of a text go on where those before ended if the user says so; else where recurrent layers have a state to go on with,

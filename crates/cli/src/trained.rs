@@ -5,7 +5,7 @@ use std::path::Path;
 use pellucid::graph::Graph;
 use pellucid::model::Model;
 use pellucid::nn::notation::Network;
-use pellucid::nn::{Loss, NetworkError, NetworkOptions};
+use pellucid::nn::{Loss, NetworkOptions};
 use pellucid::ops::OpTable;
 
 use crate::error::{Failure, Outcome};
@@ -83,10 +83,8 @@ fn read_network(text: &str, input: Option<&str>) -> Outcome<(String, Graph)> {
     let Some(input) = input else {
         return Err(Failure::new("the shape of a row is needed: give --input, such as --input 784 or --input 1x28x28"));
     };
-    let built = NetworkOptions::default().build(&network, &read_shape(input)?).map_err(|error| match &error {
-        NetworkError::Notation(error) => Failure::notation(error),
-        NetworkError::Input(_) => Failure::new(error),
-    })?;
+    let built =
+        NetworkOptions::default().build(&network, &read_shape(input)?).map_err(|error| Failure::network(&error))?;
     let line = built.layers.to_notation().map_or_else(|| text.to_string(), |network| network.to_string());
     Ok((line, built.graph))
 }

@@ -27,11 +27,11 @@ pub fn search(trials: usize, seed: u64) -> Result<Search, Box<dyn std::error::Er
             "activation": {"values": ["relu", "tanh", "gelu"]}}"#,
     )?;
     let options = SearchOptions { pruner: Pruner::Asha { first: 3 }, seed, ..SearchOptions::default() };
-    let mut search = Search::new(space, options)?;
+    let mut search = Search::new(space, options);
     let data = rings();
     let (train, held_out): (Vec<u32>, Vec<u32>) = (0..200).partition(|row| row % 2 == 0);
     for _ in 0..trials {
-        let Some(mut trial) = search.next() else { break };
+        let Some(mut trial) = search.next_trial() else { break };
         let verdict = run(&mut search, &mut trial, &data, [&train, &held_out])?;
         search.finish(trial, verdict);
     }

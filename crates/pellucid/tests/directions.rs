@@ -15,7 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("data", &["tensor", "suggest"]),
     ("model", &["data", "nn", "graph", "ops", "tensor", "metrics"]),
-    ("explain", &["graph", "ops", "optim", "tensor"]),
+    ("explain", &["graph", "metrics", "ops", "optim", "tensor"]),
     ("generate", &["graph", "tensor"]),
     ("train", &["model", "data", "metrics", "optim", "nn", "graph", "ops", "tensor"]),
     ("tune", &["suggest"]),

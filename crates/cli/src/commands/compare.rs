@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use pellucid::metrics::{PairedTest, paired_test};
+use pellucid::metrics::{PairedTest, mean_and_deviation, paired_test};
 use pellucid::train::History;
 use serde_json::{Value, json};
 
@@ -37,6 +37,13 @@ struct Group {
     values: BTreeMap<String, f64>,
 }
 
+impl Group {
+    /// Mean and standard deviation over the seeds.
+    fn spread(&self) -> (f64, f64) {
+        mean_and_deviation(&self.values.values().copied().collect::<Vec<_>>())
+    }
+}
+
 /// Shows what runs differ in, and what came of it.
 pub fn run(arguments: &CompareArgs) -> Outcome<()> {
     let say = Say::new(arguments.look);
@@ -68,7 +75,7 @@ pub fn run(arguments: &CompareArgs) -> Outcome<()> {
             "epochs": run.history.epochs.len(),
         })).collect::<Vec<_>>(),
         "groups": groups.iter().map(|group| {
-            let (mean, deviation) = mean_and_deviation(group);
+            let (mean, deviation) = group.spread();
             json!({"settings": group.words, "values": group.values, "mean": mean, "deviation": deviation})
         }).collect::<Vec<_>>(),
         "paired_test": tested.map(|test| json!({"difference": test.difference, "deviation": test.deviation, "t": test.t, "p": test.p})),
@@ -164,13 +171,6 @@ fn test_words(test: &PairedTest) -> String {
     )
 }
 
-fn mean_and_deviation(group: &Group) -> (f64, f64) {
-    let n = group.values.len() as f64;
-    let mean = group.values.values().sum::<f64>() / n;
-    let squares: f64 = group.values.values().map(|value| (value - mean) * (value - mean)).sum();
-    (mean, libm::sqrt(squares / (n - 1.0).max(1.0)))
-}
-
 /// Heads and lines: what differs, and what came of it, a column for each run.
 fn rows(runs: &[Finished], differing: &[String], metric: &str) -> Vec<Vec<String>> {
     let line = |name: &str, of: &dyn Fn(&Finished) -> String| -> Vec<String> {
@@ -212,7 +212,7 @@ fn groups_table(groups: &[Group], metric: &str, screen: &Screen) -> String {
     let mut table =
         Table::new(&[("settings", Align::Left), ("seeds", Align::Right), (metric, Align::Right)]).cutting(0);
     for group in groups {
-        let (mean, deviation) = mean_and_deviation(group);
+        let (mean, deviation) = group.spread();
         let words = if group.words.is_empty() { "all".to_string() } else { group.words.clone() };
         table.row([words, group.values.len().to_string(), format!("{} ± {}", number(mean), number(deviation))]);
     }
@@ -268,7 +268,7 @@ mod tests {
         let groups = groups(&runs, &differing(&runs), &metric);
         let words: Vec<&str> = groups.iter().map(|group| group.words.as_str()).collect();
         assert_eq!((metric.as_str(), words), ("accuracy", vec!["lr 0.1", "lr 0.01"]));
-        assert!((mean_and_deviation(&groups[0]).0 - 0.81).abs() < 1e-12);
+        assert!((groups[0].spread().0 - 0.81).abs() < 1e-12);
         let test = test_of(&groups).expect("three pairs");
         assert!((test.difference - 0.103_333).abs() < 1e-5 && test.p < 0.01, "{test:?}");
         let screen = Screen { width: 80, unicode: true, color: false, terminal: false };

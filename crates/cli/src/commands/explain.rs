@@ -10,7 +10,7 @@ use pellucid::explain::{IntegratedGradients, Trace, TraceOptions};
 use pellucid::graph::{Graph, Parameters};
 use pellucid::model::{Model, Preprocessing};
 use pellucid::nn::notation::Network;
-use pellucid::nn::{Link, Loss, NetworkError, NetworkOptions};
+use pellucid::nn::{Link, Loss, NetworkOptions};
 use pellucid::optim::OptimizerConfig;
 use pellucid::train::{Problem, readable};
 use serde_json::{Value, json};
@@ -20,8 +20,8 @@ use crate::args::{ExplainArgs, Format};
 use crate::device::device;
 use crate::error::{Failure, Outcome};
 use crate::explain::{
-    Account, Focus, Names, Section, column_importance, figure, gallery, input_columns, read_weights, row_section,
-    trace_json,
+    Account, Focus, Names, Section, belongs, column_importance, figure, gallery, input_columns, read_weights,
+    row_section, trace_json,
 };
 use crate::format::{number, shorten};
 use crate::judge::predicted_class;
@@ -135,10 +135,7 @@ fn focus(arguments: &ExplainArgs, graph: &Graph) -> Outcome<Focus> {
     if let Some(layer) = &focus.layer {
         let mut labels: Vec<&str> = graph.nodes().iter().map(|node| node.label.as_str()).collect();
         labels.dedup();
-        if !labels
-            .iter()
-            .any(|label| label == layer || label.strip_prefix(layer.as_str()).is_some_and(|rest| rest.starts_with('.')))
-        {
+        if !labels.iter().any(|label| belongs(label, layer)) {
             return Err(Failure::new(format!("there is no layer {layer}; there are {}", labels.join(", "))));
         }
     }
@@ -250,10 +247,7 @@ fn of_network(line: &str, arguments: &ExplainArgs, device: &Device) -> Outcome<S
     };
     let network = Network::parse(line).map_err(|error| Failure::notation(&error))?;
     let options = NetworkOptions { outputs: Some(targets.len()), ..NetworkOptions::default() };
-    let built = options.build(&network, &[inputs.len()]).map_err(|error| match &error {
-        NetworkError::Notation(error) => Failure::notation(error),
-        NetworkError::Input(_) => Failure::new(error),
-    })?;
+    let built = options.build(&network, &[inputs.len()]).map_err(|error| Failure::network(&error))?;
     let fresh = Parameters::initialise(&built.graph, device, arguments.seed);
     let of_segment =
         |range: std::ops::Range<usize>| fresh.values()[range].iter().map(|value| f64::from(*value)).collect();
@@ -314,9 +308,7 @@ fn optimizer(arguments: &ExplainArgs, line: Option<String>, rate: Option<f64>) -
 /// `w ← w - 0.5 ∂L/∂w`, or the optimiser by its name.
 fn rule(optimizer: &OptimizerConfig) -> String {
     match optimizer {
-        OptimizerConfig::Sgd(sgd) if sgd.momentum == 0.0 && sgd.weight_decay == 0.0 => {
-            format!("w ← w - {} · ∂L/∂w", sgd.lr)
-        }
+        OptimizerConfig::Sgd(sgd) if sgd.is_plain() => format!("w ← w - {} · ∂L/∂w", sgd.lr),
         other => format!("first update of {other}"),
     }
 }

@@ -413,7 +413,7 @@ fn with_number(formula: &str, number: &str) -> String {
 }
 
 /// Whether the layer `label` is `layer`, or in it.
-fn belongs(label: &str, layer: &str) -> bool {
+pub fn belongs(label: &str, layer: &str) -> bool {
     label.strip_prefix(layer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 

@@ -11,7 +11,7 @@ mod pictures;
 mod terminal;
 mod weights;
 
-pub use account::{Account, Block, Focus, Names, Section};
+pub use account::{Account, Block, Focus, Names, Section, belongs};
 pub use attribution::{ColumnImportance, column_importance, gallery, input_columns, row_section};
 pub use figures::figure;
 pub use json::trace_json;

@@ -91,10 +91,7 @@ struct Seen<'a> {
 
 impl Seen<'_> {
     fn place(&self, node: &Node) -> String {
-        match self.graph.description(&node.label) {
-            Some(description) => format!("layer {}: {description}", node.label),
-            None => format!("layer {}: {}", node.label, node.op.name()),
-        }
+        format!("layer {}: {}", node.label, self.graph.words(node))
     }
 
     /// Units that are dead or saturated, layer by layer.

@@ -249,8 +249,8 @@ fn is_elementwise(op: &dyn Op) -> bool {
 fn slopes<E>(at: &mut impl FnMut(f64) -> Result<Vec<f64>, E>, outputs: usize) -> Result<Vec<Option<f64>>, E> {
     let mut found: Vec<Option<f64>> = vec![None; outputs];
     let mut step = STEP;
+    let here = at(0.0)?;
     for _ in 0..TRIES {
-        let here = at(0.0)?;
         let mut pair = |step: f64| Ok((at(-step)?, at(step)?));
         let (near, one, two) = (pair(step / 2.0)?, pair(step)?, pair(2.0 * step)?);
         for (i, found) in found.iter_mut().enumerate().filter(|(_, found)| found.is_none()) {

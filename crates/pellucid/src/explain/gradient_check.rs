@@ -179,10 +179,7 @@ fn names(graph: &Graph, value: ValueId) -> (String, String) {
         Source::Node(index) => graph.nodes()[index].label.clone(),
     };
     let reader = graph.nodes().iter().find(|node| node.inputs.contains(&value));
-    let layer = reader.map_or(String::new(), |node| match graph.description(&node.label) {
-        Some(description) => format!("{} {description}", node.label),
-        None => format!("{} {}", node.label, node.op.name()),
-    });
+    let layer = reader.map_or(String::new(), |node| format!("{} {}", node.label, graph.words(node)));
     (name, layer)
 }
 

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use kernels::random::Stream;
 
+use crate::metrics::mean_and_deviation;
+
 /// How much the score falls without a column.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Importance {
@@ -46,9 +48,8 @@ pub fn permutation_importance(
         for row in 0..count {
             shuffled[row * width..][column.clone()].copy_from_slice(&rows[row * width..][column.clone()]);
         }
-        let mean = falls.iter().sum::<f64>() / repeats as f64;
-        let squares: f64 = falls.iter().map(|fall| (fall - mean) * (fall - mean)).sum();
-        Importance { mean, deviation: libm::sqrt(squares / (repeats - 1).max(1) as f64) }
+        let (mean, deviation) = mean_and_deviation(&falls);
+        Importance { mean, deviation }
     };
     columns.iter().enumerate().map(&mut of_column).collect()
 }

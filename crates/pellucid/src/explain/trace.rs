@@ -94,7 +94,7 @@ impl Trace {
     /// Plain gradient descent is w - η g in any precision; other updates stay the engine's.
     fn update_in_double(&mut self, options: &TraceOptions) {
         let OptimizerConfig::Sgd(sgd) = options.optimizer else { return };
-        if sgd.momentum != 0.0 || sgd.weight_decay != 0.0 {
+        if !sgd.is_plain() {
             return;
         }
         for (index, parameter) in self.graph.parameters().iter().enumerate() {

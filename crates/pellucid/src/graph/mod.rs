@@ -142,6 +142,11 @@ impl Graph {
         self.descriptions.get(label).map(String::as_str)
     }
 
+    /// What the layer of a node says of itself; the name of the op in a layer that says nothing.
+    pub fn words<'a>(&'a self, node: &'a Node) -> &'a str {
+        self.description(&node.label).unwrap_or_else(|| node.op.name())
+    }
+
     /// Number of values.
     pub fn value_count(&self) -> usize {
         self.values.len()

@@ -26,6 +26,7 @@ mod regression;
 mod report;
 mod rows;
 mod scores;
+mod spread;
 mod tokens;
 
 pub use binary::{BinaryMetrics, binary};
@@ -42,4 +43,5 @@ pub use regression::{RegressionMetrics, regression};
 pub use report::{Detail, Metrics, Report};
 pub use rows::MetricsError;
 pub use scores::Scores;
+pub use spread::mean_and_deviation;
 pub use tokens::TokenMetrics;

@@ -5,6 +5,8 @@
 //! (Student, "The probable error of a mean", 1908; the continued fraction after Lentz, in Press et al., "Numerical recipes", 2007,
 //! section 6.4.)
 
+use super::mean_and_deviation;
+
 /// What a paired test gives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PairedTest {
@@ -26,9 +28,7 @@ pub fn paired_test(first: &[f64], second: &[f64]) -> Option<PairedTest> {
         return None;
     }
     let differences: Vec<f64> = second.iter().zip(first).map(|(b, a)| b - a).collect();
-    let difference = differences.iter().sum::<f64>() / n as f64;
-    let squares: f64 = differences.iter().map(|d| (d - difference) * (d - difference)).sum();
-    let deviation = libm::sqrt(squares / (n - 1) as f64);
+    let (difference, deviation) = mean_and_deviation(&differences);
     if deviation == 0.0 {
         let (t, p) = if difference == 0.0 { (0.0, 1.0) } else { (f64::INFINITY.copysign(difference), 0.0) };
         return Some(PairedTest { difference, deviation, t, p });

@@ -357,12 +357,7 @@ fn read_tensor(reader: &mut impl Read, name: &str, info: &TensorInfo) -> Result<
         let bytes = &mut block[..READ_BYTES.min(remaining)];
         read_exact(reader, bytes)?;
         let before = data.len();
-        element::append(info.dtype, bytes, &mut data).map_err(|inexact| Fault::Inexact {
-            tensor: name.to_string(),
-            dtype: info.dtype.to_string(),
-            index: before + inexact.index,
-            value: inexact.value,
-        })?;
+        element::append(info.dtype, bytes, &mut data).map_err(|inexact| inexact.fault(name, info.dtype, before))?;
         remaining -= bytes.len();
     }
     Ok(data)

@@ -2,10 +2,20 @@
 
 use safetensors::Dtype;
 
+use super::error::Fault;
+
 /// The first value that f32 cannot hold: its place in the bytes handed in, and the value.
 pub(super) struct Inexact {
     pub index: usize,
     pub value: String,
+}
+
+impl Inexact {
+    /// The error of `tensor`, of whose values so many came before the bytes.
+    pub fn fault(self, tensor: &str, dtype: Dtype, before: usize) -> Fault {
+        let (tensor, dtype) = (tensor.to_string(), dtype.to_string());
+        Fault::Inexact { tensor, dtype, index: before + self.index, value: self.value }
+    }
 }
 
 /// True for the types that [`append`] reads.

@@ -3,8 +3,8 @@
 use kernels::binary;
 use kernels::reduce::row_sums;
 
-use super::check::{Bound, Case, Input};
-use super::{Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes};
+use super::check::Case;
+use super::{Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, sum};
 use crate::tensor::Shape;
 
 /// y = Σⱼ xⱼ / n over the last axis
@@ -59,16 +59,5 @@ impl Op for Mean {
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
-    let of = |sample: &[usize]| {
-        let n = *sample.last().expect("an axis");
-        let value = Bound::magnitude(0.5 * (n as f64 + 2.0), "half a unit for each term");
-        Case::new(Mean, [Input::batched(sample)])
-            .named(format!("{sample:?}"))
-            .batches([0, 1, 2, 5, 20_000 / n])
-            .within(value, Bound::relative(1.0, "a quotient and a product"))
-            .refuses([Shape::batched(&[])], "an axis after the batch")
-            .refuses([Shape::batched(&[0])], "an axis after the batch")
-            .refuses([Shape::scalar(), Shape::scalar()], "takes 1 inputs, got 2")
-    };
-    vec![of(&[1]), of(&[2, 7]), of(&[17]), of(&[100])]
+    sum::cases_of(Mean)
 }

@@ -55,10 +55,15 @@ impl Op for Sum {
 
 /// What the checks run on.
 pub(super) fn cases() -> Vec<Case> {
+    cases_of(Sum)
+}
+
+/// The cases of an op that makes one value of each row by a sum.
+pub(super) fn cases_of(op: impl Op + Copy + 'static) -> Vec<Case> {
     let of = |sample: &[usize]| {
         let n = *sample.last().expect("an axis");
         let value = Bound::magnitude(0.5 * (n as f64 + 2.0), "half a unit for each term");
-        Case::new(Sum, [Input::batched(sample)])
+        Case::new(op, [Input::batched(sample)])
             .named(format!("{sample:?}"))
             .batches([0, 1, 2, 5, 20_000 / n])
             .within(value, Bound::relative(1.0, "a quotient and a product"))

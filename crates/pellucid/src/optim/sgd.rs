@@ -32,6 +32,13 @@ pub struct Sgd {
     pub weight_decay: f64,
 }
 
+impl Sgd {
+    /// An update is w ← w - lr g and nothing else.
+    pub fn is_plain(&self) -> bool {
+        self.momentum == 0.0 && self.weight_decay == 0.0
+    }
+}
+
 impl Default for Sgd {
     fn default() -> Sgd {
         Sgd { lr: 1e-3, momentum: 0.0, dampening: 0.0, nesterov: false, weight_decay: 0.0 }

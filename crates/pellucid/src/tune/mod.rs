@@ -11,9 +11,9 @@
 //!
 //! let space = Space::parse(r#"{"x": {"low": -5, "high": 5}, "kind": {"values": ["flat", "bowl"]}}"#)?;
 //! let options = SearchOptions { sampler: Sampler::Tpe, direction: Direction::Minimise, ..SearchOptions::default() };
-//! let mut search = Search::new(space, options)?;
+//! let mut search = Search::new(space, options);
 //! for _ in 0..40 {
-//!     let Some(trial) = search.next() else { break };
+//!     let Some(trial) = search.next_trial() else { break };
 //!     let x = trial.number("x").unwrap_or(0.0);
 //!     let value = if trial.text("kind") == Some("bowl") { (x - 1.0) * (x - 1.0) } else { 9.0 };
 //!     search.finish(trial, Verdict::Finished(value));

@@ -84,11 +84,8 @@ pub struct Search {
 
 impl Search {
     /// A new search.
-    ///
-    /// # Errors
-    /// None at present: a [`Space`] is right by construction.
-    pub fn new(space: Space, options: SearchOptions) -> Result<Search, SpaceError> {
-        Search::resume(space, options, Vec::new())
+    pub fn new(space: Space, options: SearchOptions) -> Search {
+        Search { space, options, trials: Vec::new() }
     }
 
     /// Goes on with a search whose trials so far are these, in the order of their numbers. Trials that were running are forgotten, and
@@ -111,8 +108,7 @@ impl Search {
     }
 
     /// The next trial, for [`Search::finish`]; `None` where the grid has no more.
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Option<Trial> {
+    pub fn next_trial(&mut self) -> Option<Trial> {
         let number = self.trials.len();
         let seen: Vec<(&Assignment, f64)> =
             self.trials.iter().filter_map(|trial| Some((&trial.values, self.rank(trial)?))).collect();
@@ -179,10 +175,9 @@ mod tests {
     /// The best score of so many trials.
     fn best(text: &str, sampler: Sampler, seed: u64, trials: usize, score: Score) -> f64 {
         let space = Space::parse(text).expect("a space");
-        let mut search =
-            Search::new(space, SearchOptions { sampler, seed, ..SearchOptions::default() }).expect("a search");
+        let mut search = Search::new(space, SearchOptions { sampler, seed, ..SearchOptions::default() });
         for _ in 0..trials {
-            let trial = search.next().expect("no grid");
+            let trial = search.next_trial().expect("no grid");
             let value = score(&trial);
             search.finish(trial, Verdict::Finished(value));
         }
@@ -245,10 +240,10 @@ mod tests {
         let run = |pruner: Pruner, seed: u64| {
             let space = Space::parse(TASKS[1].0).expect("a space");
             let options = SearchOptions { sampler: Sampler::Random, pruner, seed, ..SearchOptions::default() };
-            let mut search = Search::new(space, options).expect("a search");
+            let mut search = Search::new(space, options);
             let mut budget = 20 * EPOCHS;
             while budget >= EPOCHS {
-                let mut trial = search.next().expect("no grid");
+                let mut trial = search.next_trial().expect("no grid");
                 let mut verdict = Verdict::Pruned;
                 for epoch in 1..=EPOCHS {
                     budget -= 1;
@@ -278,18 +273,18 @@ mod tests {
         let space = || Space::parse(text).expect("a space");
         let go_on = |search: &mut Search, until: usize| {
             while search.trials().len() < until {
-                let trial = search.next().expect("no grid");
+                let trial = search.next_trial().expect("no grid");
                 let value = score(&trial);
                 search.finish(trial, Verdict::Finished(value));
             }
         };
-        let mut whole = Search::new(space(), options).expect("a search");
+        let mut whole = Search::new(space(), options);
         go_on(&mut whole, 40);
         for stop in [0, 7, 23] {
-            let mut first = Search::new(space(), options).expect("a search");
+            let mut first = Search::new(space(), options);
             go_on(&mut first, stop);
             // One was running when the search was killed; all was written and read.
-            first.next();
+            first.next_trial();
             let written = serde_json::to_string(first.trials()).expect("JSON");
             let read = serde_json::from_str(&written).expect("the same");
             let mut second = Search::resume(space(), options, read).expect("the same space");
@@ -304,7 +299,7 @@ mod tests {
     fn the_best_is_the_largest_where_that_is_better_and_never_no_number() {
         let space = Space::parse(r#"{"x": {"low": 0, "high": 1}}"#).expect("a space");
         let options = SearchOptions { direction: Direction::Maximise, ..SearchOptions::default() };
-        let mut search = Search::new(space, options).expect("a search");
+        let mut search = Search::new(space, options);
         for verdict in [
             Verdict::Finished(0.5),
             Verdict::Finished(f64::NAN),
@@ -312,7 +307,7 @@ mod tests {
             Verdict::Failed,
             Verdict::Pruned,
         ] {
-            let trial = search.next().expect("no grid");
+            let trial = search.next_trial().expect("no grid");
             search.finish(trial, verdict);
         }
         assert_eq!(search.best().map(|trial| trial.number), Some(2));

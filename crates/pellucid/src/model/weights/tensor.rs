@@ -5,7 +5,6 @@ use safetensors::Dtype;
 use super::error::Problem;
 use super::source::{Place, reserve};
 use crate::model::element;
-use crate::model::error::Fault;
 use crate::model::header::element_count;
 
 /// Most values of a tensor that repeats those of its storage (`expand` in PyTorch): what a small file can ask for is bounded.
@@ -59,12 +58,7 @@ impl Layout {
         reserve(&mut values, count)?;
         let mut append = |bytes: &[u8]| {
             let before = values.len();
-            element::append(self.dtype, bytes, &mut values).map_err(|inexact| Fault::Inexact {
-                tensor: name.to_string(),
-                dtype: self.dtype.to_string(),
-                index: before + inexact.index,
-                value: inexact.value,
-            })
+            element::append(self.dtype, bytes, &mut values).map_err(|inexact| inexact.fault(name, self.dtype, before))
         };
         if count == 0 {
             return Ok(values);
