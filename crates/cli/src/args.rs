@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::settings::Settings;
+use crate::tune::TuneOptions;
 
 /// Neural networks from scratch: train, evaluate and use them, with the same bits on every machine.
 #[derive(Debug, Parser)]
@@ -51,6 +52,9 @@ pub enum Command {
     /// Try all learning rates in one short run, and propose one
     #[command(after_help = LR_FIND_EXAMPLES, allow_negative_numbers = true)]
     LrFind(Box<LrFindArgs>),
+    /// Search for settings that do well: learning rate, layers, widths, …; then train with the best
+    #[command(after_help = TUNE_EXAMPLES, allow_negative_numbers = true)]
+    Tune(Box<TuneArgs>),
     /// Runs side by side: what they differ in, what came of it, and whether it may be chance
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
@@ -425,6 +429,55 @@ trained network and its epochs are looked at in the folder of a run; `train` doe
 Examples:
   pellucid diagnose runs/people-1
   pellucid diagnose people.csv --target income --net \"dense 64 sigmoid -> dense\"";
+
+/// `pellucid tune`.
+#[derive(Args, Debug)]
+pub struct TuneArgs {
+    /// What to learn from, as `train` takes it: often a run.toml with [tune] and [space]
+    #[arg(value_name = "DATA|CONFIG")]
+    pub data: String,
+    /// How it is searched.
+    #[command(flatten)]
+    pub tune: TuneOptions,
+    /// What stays the same in all trials.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Go on with the search in the folder --out, or join the processes that do
+    #[arg(long, help_heading = "Run", requires = "out", conflicts_with = "force")]
+    pub resume: bool,
+    /// Replace the search that is in the folder --out
+    #[arg(long, help_heading = "Run")]
+    pub force: bool,
+    /// How it is shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+const TUNE_EXAMPLES: &str = "\
+Trains many networks and keeps the best; those that are behind are given up early. What is searched stands below [space] in a
+run.toml: a setting by its name, or anything that stands in a setting in braces. Without it the usual things are searched.
+
+  data = \"people.csv\"
+  net = \"{layers} * (dense {width} {activation} -> dropout {dropout}) -> dense\"
+  [tune]
+  trials = 100
+  folds = 5
+  [space]
+  lr = { low = 1e-4, high = 0.1, log = true }
+  layers = { low = 1, high = 3, whole = true }
+  width = { low = 16, high = 256, log = true, whole = true }
+  activation = { values = [\"relu\", \"tanh\"] }
+  dropout = { low = 0, high = 0.5 }
+  optimizer = { values = [\"adamw\", \"sgd:momentum={momentum}\"] }
+  momentum = { low = 0.5, high = 0.99, when = { optimizer = \"sgd:momentum={momentum}\" } }
+
+The same seed tries the same settings with the same results, whatever the number of processes and threads; a search that was
+killed goes on with --resume, and several processes with the same --out and --resume share it.
+
+Examples:
+  pellucid tune houses.csv --target price --trials 100
+  pellucid tune run.toml --budget 20m --out searches/houses
+  pellucid tune people.csv --target income --folds 5 --metric roc_auc --pruner none";
 
 /// `pellucid lr-find`.
 #[derive(Args, Debug)]

@@ -11,8 +11,10 @@ pub mod diagnosis;
 pub mod error;
 pub mod explain;
 mod forecasts;
+pub mod interrupt;
 pub mod judge;
 pub mod prepare;
+pub mod ready;
 pub mod recipe;
 pub mod recipes;
 pub mod run_folder;
@@ -20,6 +22,7 @@ pub mod say;
 pub mod settings;
 pub mod trained;
 pub mod transfer;
+pub mod tune;
 
 pub mod classes;
 pub mod format;

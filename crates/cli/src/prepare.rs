@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use pellucid::data::files::{Files, Kind};
 use pellucid::data::images::Shape;
-use pellucid::data::{Dataset, Fractions, Table, Task};
+use pellucid::data::{Dataset, Division, Fractions, Split, Table, Task};
 use pellucid::model::Preprocessing;
 use pellucid::train::Part;
 
@@ -198,6 +198,7 @@ pub fn prepare(data: &str, settings: &Settings, known: Option<&Preprocessing>, q
         return Err(Failure::new("--id goes with neither --text, --tokens nor --horizon; drop one"));
     }
     refuse_sequence_settings(data, settings, is_text, is_series)?;
+    refuse_table_settings(data, settings, is_file && !is_series && (!is_text || settings.text.is_some()))?;
     let are_documents = in_texts || settings.text.is_some();
     if let Some(known) = known {
         let same = match known {
@@ -268,6 +269,23 @@ fn refuse_sequence_settings(data: &str, settings: &Settings, is_text: bool, is_s
     }
 }
 
+/// Refuses settings on how rows of a table are divided for what is none.
+fn refuse_table_settings(data: &str, settings: &Settings, is_table: bool) -> Outcome<()> {
+    let is_series = settings.horizon.is_some();
+    let given = [
+        (
+            "--groups",
+            settings.groups.is_some() && (!is_table || settings.id.is_some()),
+            "tables whose rows stand alone",
+        ),
+        ("--time", settings.time.is_some() && !is_table && !is_series, "tables"),
+    ];
+    match given.into_iter().find(|(_, wrong, _)| *wrong) {
+        Some((flag, _, what)) => Err(Failure::new(format!("{flag} is for {what}; {data} is none"))),
+        None => Ok(()),
+    }
+}
+
 /// How parts came about, in a few words.
 fn split_words(validation: bool, test: bool) -> String {
     let apart = [("validation", validation), ("test", test)];
@@ -276,6 +294,18 @@ fn split_words(validation: bool, test: bool) -> String {
         [] => String::new(),
         apart => format!("{} set apart at random, classes in proportion", apart.join(" and ")),
     }
+}
+
+/// Rows for each part, as the settings say: at random, classes in proportion.
+fn divide(rows: &[u32], classes: &[u32], shares: Shares, settings: &Settings) -> Outcome<Split> {
+    let division = Division {
+        strata: Some(classes),
+        fractions: shares.fractions(),
+        fold: settings.fold,
+        seed: settings.seed(),
+        ..Division::default()
+    };
+    Ok(Split::new(rows, &division)?)
 }
 
 /// The shares to set apart of `rows` rows that may be split.
@@ -294,6 +324,7 @@ fn shares(settings: &Settings, rows: usize, test_part: bool) -> Outcome<Shares> 
         given => given,
     };
     let validation = match settings.validation {
+        _ if settings.fold.is_some() => None,
         Some(Validation::Fraction(share)) => Some(share),
         Some(Validation::File(_)) => None,
         None => Some(if few { 0.0 } else { crate::defaults::validation_fraction(rows) }),

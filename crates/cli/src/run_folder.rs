@@ -6,6 +6,7 @@
 //! | `history.csv` | metrics of every epoch |
 //! | `config.toml` | repeats the run: `pellucid train config.toml` |
 //! | `report.html`, `loss.svg` | for people |
+//! | `search.db`, `search.html`, `search.toml` | the trials of a search whose best this run is, their page, and what repeats it |
 //! | `checkpoints/` | the newest two states, for `--resume`; kept when the run ends, may be deleted |
 
 use std::fs;
@@ -22,6 +23,8 @@ use crate::error::{Failure, Outcome};
 pub const MODEL: &str = "model.safetensors";
 /// Name of the settings in the folder of their run.
 pub const CONFIG: &str = "config.toml";
+/// Name of the trials in the folder of a search.
+pub const SEARCH: &str = "search.db";
 const CHECKPOINTS: &str = "checkpoints";
 
 /// What to do when the folder holds a run.
@@ -49,7 +52,7 @@ impl RunFolder {
     /// may be killed before its first checkpoint.)
     pub fn open(path: &Path, occupied: Occupied) -> Outcome<RunFolder> {
         let folder = RunFolder { path: path.to_path_buf() };
-        let holds_run = [MODEL, CONFIG, CHECKPOINTS].iter().any(|name| path.join(name).exists());
+        let holds_run = [MODEL, CONFIG, CHECKPOINTS, SEARCH].iter().any(|name| path.join(name).exists());
         match occupied {
             Occupied::Refuse if holds_run => {
                 return Err(Failure::new(format!(
@@ -61,7 +64,8 @@ impl RunFolder {
         }
         fs::create_dir_all(path).map_err(|error| cannot("create", path, &error))?;
         if occupied == Occupied::Replace {
-            for name in [MODEL, CONFIG, "history.csv", "report.html", "loss.svg"] {
+            for name in [MODEL, CONFIG, "history.csv", "report.html", "loss.svg", SEARCH, "search.html", "search.toml"]
+            {
                 remove(&path.join(name))?;
             }
             CheckpointStore::open(path.join(CHECKPOINTS))?.remove()?;

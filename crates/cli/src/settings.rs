@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
+use pellucid::data::Fold;
 use pellucid::train::BatchSize;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Failure, Outcome};
+use crate::tune::TuneOptions;
 
 /// Settings of a run; what is absent is chosen from the data (see [`defaults`](crate::defaults)).
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,16 @@ pub struct Settings {
     #[arg(long, value_name = "FILE|FRACTION", help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<Validation>,
+    /// Which part of the rows is for validation, the others being learnt from: 2/5 is the second of five. With --time, fold i learns
+    /// from the first i of one part more, and is judged by the next
+    #[arg(long, value_name = "I/K", conflicts_with = "validation", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<Fold>,
+    /// Column that says which rows of a table belong together (the same patient, the same house): they come into the same part,
+    /// and the column is no input
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<String>,
     /// Share of the rows to set apart for the final test, where there is no test part [default: 0.2]
     #[arg(long, value_name = "FRACTION", help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +104,8 @@ pub struct Settings {
     #[arg(long, value_name = "N", help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub horizon: Option<usize>,
-    /// Column with the times of a series [default: the first of dates], or of the steps of sequences [default: none]
+    /// Column with the times of a series [default: the first of dates], of the steps of sequences [default: none], or of the rows
+    /// of a table, the last of which are set apart then
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
@@ -260,6 +273,15 @@ pub struct Settings {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = RUN)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
+
+    /// How `tune` searches (in a run.toml only).
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tune: Option<TuneOptions>,
+    /// What `tune` searches (in a run.toml only).
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub space: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 const DATA: &str = "Data";
@@ -502,6 +524,9 @@ impl Settings {
         if settings.clip_norm.is_some() && settings.clip_value.is_some() {
             return Err(Failure::new("clip-norm and clip-value exclude each other; remove one"));
         }
+        if settings.fold.is_some() && settings.validation.is_some() {
+            return Err(Failure::new("fold and validation exclude each other; remove one"));
+        }
         if settings.no_early_stopping && (settings.patience.is_some() || settings.monitor.is_some()) {
             return Err(Failure::new("no-early-stopping excludes patience and monitor; remove one"));
         }
@@ -524,6 +549,12 @@ impl Settings {
         }
         if self.clip_norm.is_some() || self.clip_value.is_some() {
             (file.clip_norm, file.clip_value) = (None, None);
+        }
+        if self.validation.is_some() {
+            file.fold = None;
+        }
+        if self.fold.is_some() {
+            file.validation = None;
         }
         if self.test.is_some() {
             file.test_fraction = None;
@@ -556,11 +587,7 @@ impl Settings {
 
     /// The first setting given that only series know.
     pub fn series_setting(&self) -> Option<&'static str> {
-        let given = [
-            ("--horizon", self.horizon.is_some()),
-            ("--season", self.season.is_some()),
-            ("--time", self.time.is_some() && self.id.is_none()),
-        ];
+        let given = [("--horizon", self.horizon.is_some()), ("--season", self.season.is_some())];
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }
 
@@ -604,7 +631,7 @@ mod tests {
         let names: Vec<&str> = command.get_arguments().filter_map(|argument| argument.get_long()).collect();
         assert!(names.len() > 30);
         for name in names.into_iter().filter(|name| *name != "help") {
-            let tried = ["1", "0.5", "\"1\"", "true", "\"full\""].iter().any(|value| {
+            let tried = ["1", "0.5", "\"1\"", "true", "\"full\"", "\"2/5\""].iter().any(|value| {
                 toml::from_str::<Settings>(&format!("{name} = {value}")).is_ok_and(|read| read != Settings::default())
             });
             assert!(tried, "{name} is no key");

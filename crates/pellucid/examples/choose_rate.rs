@@ -6,7 +6,7 @@ use pellucid::data::{Dataset, Features, Task};
 use pellucid::nn::{self, Loss};
 use pellucid::optim::OptimizerConfig;
 use pellucid::train::{BatchSize, Control, Event, Fit, FitOptions, Part};
-use pellucid::tune::{Pruner, Search, SearchOptions, Space, Trial, Verdict};
+use pellucid::tune::{Next, Pruner, Search, SearchOptions, Space, Trial, Verdict};
 
 const EPOCHS: usize = 81;
 
@@ -31,7 +31,7 @@ pub fn search(trials: usize, seed: u64) -> Result<Search, Box<dyn std::error::Er
     let data = rings();
     let (train, held_out): (Vec<u32>, Vec<u32>) = (0..200).partition(|row| row % 2 == 0);
     for _ in 0..trials {
-        let Some(mut trial) = search.next_trial() else { break };
+        let Next::Trial(mut trial) = search.next_trial() else { break };
         let verdict = run(&mut search, &mut trial, &data, [&train, &held_out])?;
         search.finish(trial, verdict);
     }
@@ -81,7 +81,7 @@ fn run(
 /// Runs the example.
 pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let search = search(40, 1)?;
-    let epochs: usize = search.trials().iter().map(|trial| trial.reports.len()).sum();
+    let epochs: usize = search.trials().map(|trial| trial.reports.len()).sum();
     println!("40 trials in {epochs} of {} epochs", 40 * EPOCHS);
     if let Some(best) = search.best() {
         println!(

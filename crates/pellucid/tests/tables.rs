@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use pellucid::data::pipeline::{self, ColumnType};
-use pellucid::data::{Features, FitOptions, Fractions, Pipeline, Split, Table, TableOptions, Task, Transformed};
+use pellucid::data::{
+    Division, Features, FitOptions, Fractions, Pipeline, Split, Table, TableOptions, Task, Transformed,
+};
 
 /// The folder of test data: `PELLUCID_DATA`, else `shared/data` beside the repository.
 fn data(file: &str) -> Option<PathBuf> {
@@ -115,7 +117,16 @@ fn iris_splits_by_class() {
     let options = FitOptions::default();
     let rows = pipeline::labelled_rows(&table, &options).expect("labelled");
     let strata = pipeline::strata(&table, &options, &rows).expect("classes");
-    let split = Split::new(&rows, strata.as_deref(), Fractions { validation: 0.1, test: 0.2 }, 1).expect("splits");
+    let split = Split::new(
+        &rows,
+        &Division {
+            strata: strata.as_deref(),
+            fractions: Fractions { validation: 0.1, test: 0.2 },
+            seed: 1,
+            ..Division::default()
+        },
+    )
+    .expect("splits");
     let pipeline = Pipeline::fit(&table, &options, &split.train).expect("fits");
     let targets = pipeline.transform(&table, &split.test).expect("transforms").dataset.targets;
     let counts = [0.0, 1.0, 2.0].map(|class| targets.iter().filter(|target| **target == class).count());

@@ -6,11 +6,11 @@ use pellucid::diagnose::{Finding, Rule, cannot_fit, of_history, of_network};
 use pellucid::graph::Parameters;
 use serde_json::json;
 
-use super::train::{ready, resolve};
 use crate::args::DiagnoseArgs;
 use crate::device::device;
 use crate::diagnosis::{data_findings, loss_without, network_view};
 use crate::error::Outcome;
+use crate::ready::{ready, resolve};
 use crate::run_folder::{CONFIG, MODEL, read_history};
 use crate::say::{Say, wrap};
 use crate::terminal::{Ink, Screen};

@@ -3,11 +3,11 @@
 use pellucid::train::{RatePoint, RateRange, proposed_rate, rate_range};
 use serde_json::json;
 
-use super::train::{ready, resolve};
 use crate::args::LrFindArgs;
 use crate::device::device;
 use crate::error::{Failure, Outcome};
 use crate::format::number;
+use crate::ready::{ready, resolve};
 use crate::say::Say;
 use crate::terminal::{Align, Ink, Screen, Table};
 

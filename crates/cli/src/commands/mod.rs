@@ -13,6 +13,7 @@ mod predict;
 mod replay;
 mod summary;
 mod train;
+mod tune;
 
 use crate::args::Command;
 use crate::error::Outcome;
@@ -31,6 +32,7 @@ pub fn run(command: Command) -> Outcome<()> {
         Command::Summary(arguments) => summary::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::LrFind(arguments) => lr_find::run(*arguments),
+        Command::Tune(arguments) => tune::run(*arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Diagnose(arguments) => diagnose::run(*arguments),

@@ -5,10 +5,11 @@ use std::path::Path;
 use pellucid::train::{Control, Event, Fit, Fitted, History};
 
 use super::compare;
-use super::train::{Start, finish, fit_of, frozen_features, ready, resolve};
+use super::train::{Start, finish};
 use crate::args::{CompareArgs, ReplayArgs};
 use crate::device::device;
 use crate::error::{Failure, Outcome};
+use crate::ready::{fit_of, frozen_features, ready, resolve};
 use crate::run_folder::{CONFIG, Occupied, RunFolder, history_csv, read_history};
 use crate::say::Say;
 use crate::settings::Settings;
@@ -51,7 +52,7 @@ pub fn run(arguments: &ReplayArgs) -> Outcome<()> {
     say.result(&format!("from there with {}\n\n", change.join(", ")))?;
     let checkpoint = folder.checkpoints()?.load_latest()?.map(|loaded| loaded.checkpoint);
     let (prepared, recipe) = ready(word, changed, quiet)?;
-    finish((&prepared, &recipe), &folder, Start { checkpoint, branches: true }, &device, *look)?;
+    say.json(&finish((&prepared, &recipe), &folder, Start { checkpoint, branches: true }, &device, *look)?)?;
     say.result("\n")?;
     if look.json {
         return Ok(());

@@ -48,13 +48,18 @@ impl InFolders<'_> {
         let classes: Vec<u32> = train.iter().map(|row| self.labels[*row as usize]).collect();
         let mut shares = shares(settings, train.len(), !test.is_empty())?;
         if !validation.is_empty() {
-            if matches!(settings.validation, Some(Validation::Fraction(_))) {
-                let message = "--validation sets rows apart, but there is a validation part already; drop one of them";
-                return Err(Failure::new(message));
+            let given = [
+                ("--validation", matches!(settings.validation, Some(Validation::Fraction(_)))),
+                ("--fold", settings.fold.is_some()),
+            ];
+            if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
+                return Err(Failure::new(format!(
+                    "{flag} sets rows apart, but there is a validation part already; drop one of them"
+                )));
             }
             shares.validation = None;
         }
-        let mut split = Split::new(&train, Some(&classes), shares.fractions(), settings.seed())?;
+        let mut split = super::divide(&train, &classes, shares, settings)?;
         notes.extend(self.absent_classes(&split.train));
         if train.len() < FEWEST_TO_SPLIT && (validation.is_empty() || test.is_empty()) {
             notes.push(format!("{} rows are too few to set any apart: all are for training", train.len()));

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use pellucid::data::download;
 use pellucid::data::mnist::Place;
 use pellucid::data::sources::{self, LoadOptions, Source, TableText};
-use pellucid::data::{Dataset, Features, Split, Table, Task};
+use pellucid::data::{Dataset, Features, Table, Task};
 use pellucid::model::{Model, Preprocessing};
 
 use super::{FEWEST_TO_SPLIT, Prepared, Rows, picture_input, pictures, shares};
@@ -165,7 +165,7 @@ fn prepare(
     let rows: Vec<u32> = (0..dataset.rows() as u32).collect();
     let classes: Vec<u32> = dataset.targets.iter().map(|class| *class as u32).collect();
     let shares = shares(settings, rows.len(), test.is_some())?;
-    let split = Split::new(&rows, Some(&classes), shares.fractions(), settings.seed())?;
+    let split = super::divide(&rows, &classes, shares, settings)?;
     let (scale, shift) = match &dataset.features {
         Features::U8 { scale, shift, .. } | Features::Read { scale, shift, .. } => (scale.clone(), shift.clone()),
         Features::F32(_) => (vec![1.0], vec![0.0]),

@@ -1,13 +1,15 @@
 //! The rows of a table that have an answer, divided in parts.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use pellucid::data::pipeline::{labelled_rows, strata};
-use pellucid::data::{Dataset, FitOptions, Split, Table};
+use pellucid::data::pipeline::{find_column, labelled_rows, strata};
+use pellucid::data::series::time_ranks;
+use pellucid::data::{Dataset, Division, FitOptions, Split, Table};
 
 use super::tables::task_kind;
 use super::{FEWEST_TO_SPLIT, Rows, Shares, shares};
-use crate::error::Outcome;
+use crate::error::{Failure, Outcome};
 use crate::format::count;
 use crate::settings::{Settings, Validation};
 
@@ -21,7 +23,8 @@ pub(super) struct Labelled {
     pub split: Split,
     /// The shares that were set apart.
     pub shares: Shares,
-    stratified: bool,
+    /// How they were set apart.
+    how: &'static str,
 }
 
 impl Labelled {
@@ -42,8 +45,28 @@ impl Labelled {
         let rows = labelled_rows(table, &options)?;
         let classes = strata(table, &options, &rows)?;
         let shares = shares(settings, rows.len(), settings.test.is_some())?;
-        let split = Split::new(&rows, classes.as_deref(), shares.fractions(), settings.seed())?;
-        Ok(Labelled { options, rows, split, shares, stratified: classes.is_some() })
+        if settings.groups.is_some() && settings.time.is_some() {
+            return Err(Failure::new("--groups and --time each say how rows are divided; drop one"));
+        }
+        let groups = settings.groups.as_ref().map(|column| groups(table, column, &rows)).transpose()?;
+        let times = settings.time.as_ref().map(|column| time_ranks(table, column, &rows)).transpose()?;
+        options.groups = settings.groups.clone();
+        let division = Division {
+            strata: classes.as_deref(),
+            groups: groups.as_deref(),
+            times: times.as_deref(),
+            fractions: shares.fractions(),
+            fold: settings.fold,
+            seed: settings.seed(),
+        };
+        let split = Split::new(&rows, &division)?;
+        let how = match (&times, &groups, &classes) {
+            (Some(_), ..) => "as the last in time",
+            (None, Some(_), _) => "at random, groups as a whole",
+            (None, None, Some(_)) => "at random, classes in proportion",
+            (None, None, None) => "at random",
+        };
+        Ok(Labelled { options, rows, split, shares, how })
     }
 
     /// Training, validation and test of `data`, which has a row for each of these, in their order.
@@ -80,10 +103,21 @@ impl Labelled {
         ];
         let apart = parts.into_iter().filter(|(_, rows, file)| !rows.is_empty() && !file);
         let apart: Vec<&str> = apart.map(|(name, ..)| name).collect();
-        let stratified = if self.stratified { ", classes in proportion" } else { "" };
+        let fold = settings.fold.map_or(String::new(), |fold| format!("; validation is fold {fold}"));
         match apart.as_slice() {
             [] => String::new(),
-            apart => format!("{} set apart at random{stratified}", apart.join(" and ")),
+            apart => format!("{} set apart {}{fold}", apart.join(" and "), self.how),
         }
     }
+}
+
+/// A number for each different value of a column.
+fn groups(table: &Table, column: &str, rows: &[u32]) -> Outcome<Vec<u32>> {
+    let column = find_column(table, column)?;
+    let mut numbers: HashMap<&str, u32> = HashMap::new();
+    let number = |row: &u32| {
+        let next = numbers.len() as u32;
+        *numbers.entry(table.cell(*row as usize, column)).or_insert(next)
+    };
+    Ok(rows.iter().map(number).collect())
 }

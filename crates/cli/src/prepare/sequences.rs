@@ -34,7 +34,7 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
     if !sequences.left_out.is_empty() {
         notes.push(format!("columns that hold no numbers are left out: {}", sequences.left_out.join(", ")));
     }
-    let answers = Settings { target: vec![sequences.table.names()[1].clone()], ..settings.clone() };
+    let answers = Settings { target: vec![sequences.table.names()[1].clone()], time: None, ..settings.clone() };
     let labelled = Labelled::new(&sequences.table, &answers, "", &mut notes)?;
     let learnt = &labelled.split.train;
     let most = settings.window.unwrap_or(LENGTH);

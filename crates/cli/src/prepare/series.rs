@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pellucid::data::series::{Series, SeriesError, SeriesOptions, SeriesPlan};
-use pellucid::data::{Table, TaskKind};
+use pellucid::data::{Fold, Table, TaskKind};
 use pellucid::model::Preprocessing;
 
 use super::{Prepared, Rows, Shares, images, read_table};
@@ -53,7 +53,13 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
     let apart = |share: f64| (steps as f64 * share).round() as usize;
     let test = apart(shares.test.unwrap_or(0.0));
     let validation = apart(shares.validation.unwrap_or(0.0) * (1.0 - shares.test.unwrap_or(0.0)));
-    let learnt = steps.saturating_sub(test + validation);
+    let rest = steps.saturating_sub(test);
+    // In one part more than there are folds: what comes before the fold is learnt from.
+    let part_of = |part: usize, of: usize| rest * part / (of + 1);
+    let (learnt, validation) = match settings.fold {
+        Some(Fold { number, of }) => (part_of(number, of), part_of(number + 1, of) - part_of(number, of)),
+        None => (rest.saturating_sub(validation), validation),
+    };
     let window = settings.window.unwrap_or_else(|| usual_window(season, learnt, horizon));
     let plan = SeriesPlan::learn(&series, learnt, (window, horizon), season)?;
     // Row r forecasts from step window + r; no window of one part has a target in another.
@@ -64,7 +70,7 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
         Rows { data: data.clone(), rows, cells: None }
     };
     let (train, validation_rows, test_rows) =
-        (part(window, learnt), part(learnt, learnt + validation), part(learnt + validation, steps));
+        (part(window, learnt), part(learnt, learnt + validation), part(steps - test, steps));
     for (share, rows, what) in [(validation, &validation_rows, "--validation"), (test, &test_rows, "--test-fraction")] {
         if share > 0 && rows.is_empty() {
             return Err(Failure::new(format!(
@@ -189,8 +195,9 @@ fn shares(settings: &Settings) -> Outcome<Shares> {
         return Err(Failure::new(format!("--test-fraction is a share of at least 0 and below 1; got {test}")));
     }
     let validation = match settings.validation {
-        Some(Validation::Fraction(share)) => share,
-        _ => VALIDATION,
+        _ if settings.fold.is_some() => None,
+        Some(Validation::Fraction(share)) => Some(share),
+        _ => Some(VALIDATION),
     };
-    Ok(Shares { validation: Some(validation), test: Some(test) })
+    Ok(Shares { validation, test: Some(test) })
 }

@@ -100,6 +100,9 @@ fn refuse(settings: &Settings, name: &str) -> Outcome<()> {
         return Err(Failure::new(format!("the task of a text is tokens: to predict the next one; {name} is a text")));
     }
     images::refuse_augmentation(settings)?;
+    if settings.fold.is_some() {
+        return Err(Failure::new(format!("--fold is for rows that can be learnt from in any order; {name} is a text")));
+    }
     match settings.window {
         Some(0) => Err(Failure::new("--window is a number of tokens from 1 on")),
         _ => Ok(()),

@@ -11,6 +11,7 @@ mod sequences;
 mod tables;
 mod texts;
 mod transfer;
+mod tune;
 
 use std::fs;
 use std::path::{Path, PathBuf};

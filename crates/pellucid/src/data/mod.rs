@@ -24,6 +24,6 @@ pub use augment::{AugmentError, Augmentation};
 pub use dataset::{Dataset, DatasetError, Features};
 pub use pipeline::{FitOptions, Pipeline, PipelineError, Transformed};
 pub use read::{ByteRows, ReadBytes, ReadError};
-pub use split::{Fractions, Split, SplitError};
+pub use split::{Division, Fold, Fractions, Split, SplitError};
 pub use table::{Table, TableError, TableOptions};
 pub use task::{TargetScaling, Task, TaskKind};

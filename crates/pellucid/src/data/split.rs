@@ -1,9 +1,14 @@
 //! Rows for training, validation and test.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
 use kernels::random::Stream;
+use serde::{Deserialize, Serialize};
 
 /// Shares of the rows that are held out; the rest is for training.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Fractions {
     /// For validation: early stopping and choices. 0 or more.
     pub validation: f64,
@@ -22,6 +27,67 @@ pub struct Split {
     pub test: Vec<u32>,
 }
 
+/// One of several equal parts of the rows that are not for the test: it is for validation, and the others are to learn from.
+/// Written `2/5`. (Stone, "Cross-validatory choice and assessment of statistical predictions", 1974.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Fold {
+    /// Its number, from 1.
+    pub number: usize,
+    /// How many there are; at least 2.
+    pub of: usize,
+}
+
+impl FromStr for Fold {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Fold, String> {
+        let pair =
+            text.split_once('/').and_then(|(number, of)| Some((number.trim().parse().ok()?, of.trim().parse().ok()?)));
+        match pair {
+            Some((number, of)) if of >= 2 && (1..=of).contains(&number) => Ok(Fold { number, of }),
+            _ => Err(format!("a fold is NUMBER/OF, such as 2/5, of two or more; got {text:?}")),
+        }
+    }
+}
+
+impl TryFrom<String> for Fold {
+    type Error = String;
+    fn try_from(text: String) -> Result<Fold, String> {
+        text.parse()
+    }
+}
+
+impl From<Fold> for String {
+    fn from(fold: Fold) -> String {
+        fold.to_string()
+    }
+}
+
+impl fmt::Display for Fold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+/// How rows are divided.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Division<'a> {
+    /// The class of each row: all parts have the classes in the same proportion, as nearly as whole rows allow.
+    pub strata: Option<&'a [u32]>,
+    /// The group of each row: a group is not cut. Its class is the most frequent of its rows.
+    pub groups: Option<&'a [u32]>,
+    /// The place of each row in time: the last are for the test, those before them for validation. Excludes groups; classes are not
+    /// looked at.
+    pub times: Option<&'a [u32]>,
+    /// Shares to hold out.
+    pub fractions: Fractions,
+    /// Instead of a share for validation: this fold. In time the rows are cut in one part more than there are folds, fold i learns from
+    /// the first i and is judged by the next.
+    pub fold: Option<Fold>,
+    /// Seed of the order.
+    pub seed: u64,
+}
+
 /// Why rows cannot be split.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum SplitError {
@@ -38,95 +104,183 @@ pub enum SplitError {
     /// No row at all.
     #[error("there are no rows to split")]
     NoRows,
+    /// Fewer rows or groups than folds.
+    #[error("{pieces} rows or groups cannot be divided in {of} folds; ask for fewer")]
+    Folds {
+        /// Rows or groups.
+        pieces: usize,
+        /// Folds.
+        of: usize,
+    },
 }
 
 /// Purpose of the random numbers of a split, distinct from all others of a run.
 const PURPOSE: u32 = u32::from_be_bytes(*b"splt");
 
 impl Split {
-    /// Splits `rows` at random under `seed`; each row goes to one part.
+    /// Divides `rows`; each row goes to one part.
     ///
-    /// A share is rounded to whole rows, and is at least one row where there are ten or more. With `strata` (the class
-    /// of each row) all parts have the classes in the same proportion, as nearly as whole rows allow, and each class
-    /// keeps at least one row for training. Fewer rows than the shares ask for are then held out, if need be none.
+    /// A share is rounded to whole rows (with groups: to the whole groups nearest to it), and is at least one row where there are ten
+    /// or more. With strata each class keeps at least one row (group) for training. Fewer rows than the shares ask for are then held
+    /// out, if need be none. Folds have the same test rows, and each other row is for validation in one of them, but for those of
+    /// classes with one row (group) and, in time, those of the first part.
     ///
-    /// The result depends on the rows' order and number, the strata, the shares and the seed, and on nothing else.
+    /// The result depends on the rows' order and number and on the division, and on nothing else.
     ///
     /// # Errors
-    /// When shares are out of range or there are no rows.
+    /// When shares are out of range, there are no rows, or fewer than folds.
     ///
     /// # Panics
-    /// When `strata` has another length than `rows`.
-    pub fn new(rows: &[u32], strata: Option<&[u32]>, fractions: Fractions, seed: u64) -> Result<Split, SplitError> {
-        let Fractions { validation, test } = fractions;
+    /// When strata, groups or times have another length than `rows`.
+    pub fn new(rows: &[u32], division: &Division) -> Result<Split, SplitError> {
+        let Fractions { validation, test } = division.fractions;
         if !(validation >= 0.0 && test >= 0.0 && validation + test < 1.0) {
             return Err(SplitError::Fractions { validation, test });
         }
         if rows.is_empty() {
             return Err(SplitError::NoRows);
         }
-        let order = order(rows.len(), strata, seed);
-        let classes = order.iter().filter(|(position, _)| *position == LAST).count();
-        let free = rows.len() - classes;
-        let share = |fraction: f64, free: usize| {
-            let least = usize::from(fraction > 0.0 && rows.len() >= 10);
-            ((fraction * rows.len() as f64).round() as usize).max(least).min(free)
+        let pieces = match division.times {
+            Some(times) => latest_first(times),
+            None => in_proportion(rows.len(), division),
         };
-        let tests = share(test, free);
-        let validations = share(validation, free - tests);
-        let part = |range: std::ops::Range<usize>| {
-            let mut part: Vec<u32> = order[range].iter().map(|(_, at)| rows[*at]).collect();
+        let least = |fraction: f64| usize::from(fraction > 0.0 && rows.len() >= 10);
+        let share = |fraction: f64| ((fraction * rows.len() as f64).round() as usize).max(least(fraction));
+        let (tests, rest) = pieces.split_at(front(&pieces, share(test)));
+        let (validations, learnt) = match division.fold {
+            None => {
+                let (validations, learnt) = rest.split_at(front(rest, share(validation)));
+                (validations.to_vec(), learnt.to_vec())
+            }
+            Some(fold) => folded(rest, fold, division.times.is_some())?,
+        };
+        let part = |pieces: &[Piece]| {
+            let mut part: Vec<u32> = pieces.iter().flat_map(|piece| piece.rows.iter().map(|at| rows[*at])).collect();
             part.sort_unstable();
             part
         };
-        Ok(Split {
-            test: part(0..tests),
-            validation: part(tests..tests + validations),
-            train: part(tests + validations..rows.len()),
-        })
+        Ok(Split { test: part(tests), validation: part(&validations), train: part(&learnt) })
     }
 }
 
-/// Position of the row of each class that is kept for training: behind all others.
-const LAST: u64 = u64::MAX;
+/// What is not cut: a row, or the rows of a group.
+#[derive(Clone, Debug)]
+struct Piece {
+    rows: Vec<usize>,
+    /// Where it stands in an order of which any part has the classes in proportion.
+    position: u64,
+    /// The piece of each class that is kept for training, behind all others.
+    kept: bool,
+    /// The only one of its class.
+    alone: bool,
+}
 
-/// Places of rows in an order of which any piece from the front has the classes in proportion: the k-th of the n rows
-/// of a class, shuffled, gets the position (k + 1/2)/n, and equal positions follow a random order.
-fn order(rows: usize, strata: Option<&[u32]>, seed: u64) -> Vec<(u64, usize)> {
-    if let Some(strata) = strata {
-        assert_eq!(strata.len(), rows, "a class for each row");
+/// Pieces from the front that come nearest to so many rows together; none that is kept for training.
+fn front(pieces: &[Piece], share: usize) -> usize {
+    let mut taken = 0;
+    let fits = |piece: &&Piece| {
+        let with = taken + piece.rows.len();
+        let nearer = !piece.kept && taken < share && with.abs_diff(share) < share - taken;
+        taken = if nearer { with } else { taken };
+        nearer
+    };
+    pieces.iter().take_while(fits).count()
+}
+
+/// The pieces for validation and those to learn from.
+fn folded(pieces: &[Piece], fold: Fold, in_time: bool) -> Result<(Vec<Piece>, Vec<Piece>), SplitError> {
+    let parts = fold.of + usize::from(in_time);
+    if pieces.len() < parts {
+        return Err(SplitError::Folds { pieces: pieces.len(), of: fold.of });
     }
-    let stream = Stream::new(seed, PURPOSE);
-    let mut shuffled: Vec<usize> = (0..rows).collect();
-    for i in (1..rows).rev() {
-        shuffled.swap(i, stream.below(i as u64, i as u32 + 1) as usize);
+    let mut ordered: Vec<&Piece> = pieces.iter().collect();
+    if in_time {
+        ordered.reverse();
+    } else {
+        ordered.sort_by_key(|piece| piece.position);
     }
-    let class = |row: usize| strata.map_or(0, |strata| strata[row]);
-    let mut counts = std::collections::BTreeMap::new();
-    for row in 0..rows {
-        *counts.entry(class(row)).or_insert(0u64) += 1;
+    let all: usize = pieces.iter().map(|piece| piece.rows.len()).sum();
+    let (mut validation, mut learnt, mut before) = (Vec::new(), Vec::new(), 0);
+    for piece in ordered {
+        // The part in which the middle of the piece lies.
+        let part = (2 * before + piece.rows.len()) * parts / (2 * all);
+        before += piece.rows.len();
+        match () {
+            () if in_time && part > fold.number => {}
+            () if part + usize::from(!in_time) == fold.number && !piece.alone => validation.push(piece.clone()),
+            () => learnt.push(piece.clone()),
+        }
     }
-    let mut taken = std::collections::BTreeMap::new();
-    let mut positions: Vec<(u64, usize)> = Vec::with_capacity(rows);
-    for row in shuffled {
-        let (count, taken) = (counts[&class(row)], taken.entry(class(row)).or_insert(0u64));
+    Ok((validation, learnt))
+}
+
+fn latest_first(times: &[u32]) -> Vec<Piece> {
+    let mut order: Vec<usize> = (0..times.len()).collect();
+    order.sort_by_key(|row| std::cmp::Reverse((times[*row], *row)));
+    let piece = |row: usize| Piece { rows: vec![row], position: 0, kept: false, alone: false };
+    order.into_iter().map(piece).collect()
+}
+
+/// Pieces in an order of which any part from the front has the classes in proportion: the k-th of the n pieces of a class, shuffled,
+/// gets the position (k + 1/2)/n, and equal positions follow a random order. The last of each class is kept behind all others.
+fn in_proportion(rows: usize, division: &Division) -> Vec<Piece> {
+    for given in [division.strata, division.groups].into_iter().flatten() {
+        assert_eq!(given.len(), rows, "a class and a group for each row");
+    }
+    let mut pieces: Vec<Vec<usize>> = match division.groups {
+        None => (0..rows).map(|row| vec![row]).collect(),
+        Some(groups) => {
+            let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+            groups.iter().enumerate().for_each(|(row, group)| members.entry(*group).or_default().push(row));
+            members.into_values().collect()
+        }
+    };
+    let stream = Stream::new(division.seed, PURPOSE);
+    for i in (1..pieces.len()).rev() {
+        pieces.swap(i, stream.below(i as u64, i as u32 + 1) as usize);
+    }
+    let classes: Vec<u32> =
+        pieces.iter().map(|rows| division.strata.map_or(0, |strata| most_frequent(rows, strata))).collect();
+    let mut counts: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    classes.iter().for_each(|class| counts.entry(*class).or_default().0 += 1);
+    let placed = pieces.into_iter().zip(&classes).map(|(rows, class)| {
+        let (count, taken) = counts.get_mut(class).expect("counted");
         *taken += 1;
         // (k + 1/2)/n in units of 2⁻³¹, whole numbers on every machine; there are at most 2³² rows.
-        let position = if *taken == count { LAST } else { ((2 * *taken - 1) << 30) / count };
-        positions.push((position, row));
-    }
+        let position = ((2 * *taken - 1) << 30) / *count;
+        Piece { rows, position, kept: taken == count, alone: *count == 1 }
+    });
+    let mut pieces: Vec<Piece> = placed.collect();
     // Stable: equal positions stay in their random order.
-    positions.sort_by_key(|(position, _)| *position);
-    positions
+    pieces.sort_by_key(|piece| (piece.kept, if piece.kept { 0 } else { piece.position }));
+    pieces
+}
+
+/// The class of a group; of equally frequent ones the first.
+fn most_frequent(rows: &[usize], strata: &[u32]) -> u32 {
+    let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+    rows.iter().for_each(|row| *counts.entry(strata[*row]).or_default() += 1);
+    let mut best = (0, 0);
+    for (class, count) in counts {
+        if count > best.1 {
+            best = (class, count);
+        }
+    }
+    best.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn division(validation: f64, test: f64, seed: u64) -> Division<'static> {
+        Division { fractions: Fractions { validation, test }, seed, ..Division::default() }
+    }
+
     fn split(strata: &[u32], validation: f64, test: f64, seed: u64) -> Split {
         let rows: Vec<u32> = (0..strata.len() as u32).collect();
-        let split = Split::new(&rows, Some(strata), Fractions { validation, test }, seed).expect("splits");
+        let division = Division { strata: Some(strata), ..division(validation, test, seed) };
+        let split = Split::new(&rows, &division).expect("splits");
         let mut all = [&split.train[..], &split.validation, &split.test].concat();
         all.sort_unstable();
         assert_eq!(all, rows, "every row exactly once");
@@ -171,7 +325,7 @@ mod tests {
         let mut tests = [0u32; 20];
         for seed in 0..SEEDS {
             let rows: Vec<u32> = (0..20).collect();
-            let split = Split::new(&rows, None, Fractions { validation: 0.0, test: 0.25 }, seed).expect("splits");
+            let split = Split::new(&rows, &division(0.0, 0.25, seed)).expect("splits");
             assert_eq!((split.test.len(), split.validation.len()), (5, 0));
             split.test.iter().for_each(|row| tests[*row as usize] += 1);
         }
@@ -185,7 +339,7 @@ mod tests {
         assert_eq!(split(&strata, 0.2, 0.2, 7), split(&strata, 0.2, 0.2, 7));
         assert_ne!(split(&strata, 0.2, 0.2, 7), split(&strata, 0.2, 0.2, 8));
         let some: Vec<u32> = (100..112).collect();
-        let split = Split::new(&some, None, Fractions { validation: 0.01, test: 0.0 }, 7).expect("splits");
+        let split = Split::new(&some, &division(0.01, 0.0, 7)).expect("splits");
         assert_eq!((split.train.len(), split.validation.len(), split.test.len()), (11, 1, 0));
         assert!(split.train.iter().all(|row| (100..112).contains(row)));
     }
@@ -193,8 +347,90 @@ mod tests {
     #[test]
     fn shares_out_of_range_are_refused() {
         for (validation, test) in [(0.5, 0.5), (-0.1, 0.2), (f64::NAN, 0.1), (0.1, 1.0)] {
-            assert!(Split::new(&[1, 2], None, Fractions { validation, test }, 0).is_err(), "{validation} {test}");
+            assert!(Split::new(&[1, 2], &division(validation, test, 0)).is_err(), "{validation} {test}");
         }
-        assert_eq!(Split::new(&[], None, Fractions { validation: 0.1, test: 0.1 }, 0), Err(SplitError::NoRows));
+        assert_eq!(Split::new(&[], &division(0.1, 0.1, 0)), Err(SplitError::NoRows));
+    }
+
+    #[test]
+    fn a_group_is_never_cut() {
+        // Twelve groups of different sizes, of two classes.
+        let groups: Vec<u32> = (0..200).map(|row: u32| (row * row / 7) % 12).collect();
+        let strata: Vec<u32> = groups.iter().map(|group| group % 2).collect();
+        let rows: Vec<u32> = (0..200).collect();
+        for seed in 0..20 {
+            let grouped = Division { strata: Some(&strata), groups: Some(&groups), ..division(0.2, 0.2, seed) };
+            let folds = (1..=3).map(|number| Division { fold: Some(Fold { number, of: 3 }), ..grouped });
+            for division in folds.chain([grouped]) {
+                let Split { train, validation, test } = Split::new(&rows, &division).expect("splits");
+                assert_eq!(train.len() + validation.len() + test.len(), 200);
+                let of = |part: &[u32]| -> Vec<u32> { part.iter().map(|row| groups[*row as usize]).collect() };
+                let (train, validation, test) = (of(&train), of(&validation), of(&test));
+                assert!(!train.is_empty() && !validation.is_empty() && !test.is_empty());
+                assert!(train.iter().all(|group| !validation.contains(group) && !test.contains(group)));
+                assert!(validation.iter().all(|group| !test.contains(group)));
+            }
+        }
+    }
+
+    #[test]
+    fn each_row_is_judged_by_in_one_fold_and_learnt_from_in_the_others() {
+        // Balanced classes in turn, one rare and one with a single row.
+        let strata: Vec<u32> = (0..103).map(|row| if row < 96 { row % 2 } else { 2 + u32::from(row == 102) }).collect();
+        let rows: Vec<u32> = (0..103).collect();
+        let mut judged = vec![0; 103];
+        let mut tests = Vec::new();
+        for number in 1..=5 {
+            let fold = Some(Fold { number, of: 5 });
+            let division = Division { strata: Some(&strata), fold, ..division(0.0, 0.2, 3) };
+            let split = Split::new(&rows, &division).expect("splits");
+            let mut all = [&split.train[..], &split.validation, &split.test].concat();
+            all.sort_unstable();
+            assert_eq!(all, rows);
+            split.validation.iter().for_each(|row| judged[*row as usize] += 1);
+            let first = split.validation.iter().filter(|row| strata[**row as usize] == 0).count();
+            assert!((7..=9).contains(&first), "{first} of 16 or so in fold {number}");
+            tests.push(split.test);
+        }
+        assert!(tests.iter().all(|test| *test == tests[0]), "the same test rows in all folds");
+        for row in 0..103 {
+            let expected = usize::from(!tests[0].contains(&row) && row != 102);
+            assert_eq!(judged[row as usize], expected, "row {row}");
+        }
+        let folds = Some(Fold { number: 1, of: 200 });
+        let error = Split::new(&rows, &Division { fold: folds, ..division(0.0, 0.0, 3) });
+        assert_eq!(error, Err(SplitError::Folds { pieces: 103, of: 200 }));
+    }
+
+    #[test]
+    fn in_time_nothing_is_learnt_from_what_comes_after() {
+        let times: Vec<u32> = (0..60).map(|row: u32| (row * 37) % 60).collect();
+        let rows: Vec<u32> = (0..60).collect();
+        let timed = Division { times: Some(&times), ..division(0.25, 0.2, 0) };
+        let of = |part: &[u32]| -> Vec<u32> { part.iter().map(|row| times[*row as usize]).collect() };
+        let split = Split::new(&rows, &timed).expect("splits");
+        let sorted = |part: &[u32]| {
+            let mut part = of(part);
+            part.sort_unstable();
+            part
+        };
+        assert_eq!(sorted(&split.train), (0..33).collect::<Vec<_>>());
+        assert_eq!(sorted(&split.validation), (33..48).collect::<Vec<_>>());
+        assert_eq!(sorted(&split.test), (48..60).collect::<Vec<_>>());
+        for number in 1..=3 {
+            let split = Split::new(&rows, &Division { fold: Some(Fold { number, of: 3 }), ..timed }).expect("splits");
+            let end = 12 * number as u32;
+            assert_eq!(sorted(&split.train), (0..end).collect::<Vec<_>>());
+            assert_eq!(sorted(&split.validation), (end..end + 12).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_fold_is_written_as_its_number_and_their_number() {
+        assert_eq!("2/5".parse(), Ok(Fold { number: 2, of: 5 }));
+        assert_eq!(Fold { number: 2, of: 5 }.to_string(), "2/5");
+        for wrong in ["0/5", "6/5", "1/1", "2", "a/b", "-1/3", ""] {
+            assert!(wrong.parse::<Fold>().is_err(), "{wrong}");
+        }
     }
 }

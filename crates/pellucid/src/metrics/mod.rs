@@ -42,6 +42,6 @@ pub use ranking::{Ranking, RocPoint};
 pub use regression::{RegressionMetrics, regression};
 pub use report::{Detail, Metrics, Report};
 pub use rows::MetricsError;
-pub use scores::Scores;
+pub use scores::{Scores, is_error};
 pub use spread::mean_and_deviation;
 pub use tokens::TokenMetrics;

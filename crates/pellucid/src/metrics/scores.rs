@@ -6,6 +6,29 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// Metrics of which less is better.
+const ERRORS: [&str; 14] = [
+    "loss",
+    "log_loss",
+    "brier",
+    "mae",
+    "mse",
+    "rmse",
+    "median_ae",
+    "max_error",
+    "mape",
+    "smape",
+    "mase",
+    "hamming_loss",
+    "perplexity",
+    "bits_per_character",
+];
+
+/// Whether less of this metric is better; of all others more is.
+pub fn is_error(name: &str) -> bool {
+    ERRORS.contains(&name)
+}
+
 /// Metric names and values, in order; names are those of scikit-learn (`accuracy`, `f1_macro`, `roc_auc`, `rmse`, …).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores(Vec<(String, f64)>);

@@ -3,10 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::EarlyStopping;
+use crate::metrics::is_error;
 use crate::model::ExactF64;
-
-/// Metrics of which less is better; of all others more is.
-const ERRORS: [&str; 9] = ["loss", "log_loss", "brier", "mae", "mse", "rmse", "median_ae", "max_error", "hamming_loss"];
 
 /// Follows one validation metric over the epochs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,7 +20,7 @@ pub(super) struct BestSoFar {
 impl BestSoFar {
     /// Takes note of the value of an epoch; true when it is the best so far. A NaN is never the best.
     pub fn observe(&mut self, epoch: usize, value: f64, options: &EarlyStopping) -> bool {
-        let sign = if ERRORS.contains(&options.monitor.as_str()) { -1.0 } else { 1.0 };
+        let sign = if is_error(&options.monitor) { -1.0 } else { 1.0 };
         let best = !value.is_nan() && self.best.is_none_or(|(_, best)| sign * value > sign * best.0);
         if best {
             self.best = Some((epoch, ExactF64(value)));

@@ -1,5 +1,7 @@
 //! The loop of a search.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Assignment, Pruner, Sampler, Space, SpaceError};
@@ -16,7 +18,7 @@ pub enum Direction {
 }
 
 /// Settings of a search.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchOptions {
     /// What is tried next.
     pub sampler: Sampler,
@@ -26,6 +28,17 @@ pub struct SearchOptions {
     pub direction: Direction,
     /// Seed of all that is drawn.
     pub seed: u64,
+    /// Trials that may run at the same time, at least 1. A trial is chosen, and given up, by what is known of the trials that are so many
+    /// or more before it, and by nothing else: which of the others ended sooner changes nothing.
+    pub lanes: usize,
+}
+
+impl Default for SearchOptions {
+    /// TPE, nothing is given up, the smaller score is better, seed 0, one trial at a time.
+    fn default() -> SearchOptions {
+        let (sampler, pruner, direction) = Default::default();
+        SearchOptions { sampler, pruner, direction, seed: 0, lanes: 1 }
+    }
 }
 
 /// One try.
@@ -73,59 +86,79 @@ impl Trial {
     }
 }
 
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// This trial, for [`Search::finish`].
+    Trial(Trial),
+    /// Nothing, until a trial that runs has come to its end.
+    Wait,
+    /// Nothing: the grid has no more.
+    End,
+}
+
 /// A search with its trials.
 #[derive(Clone, Debug)]
 pub struct Search {
     space: Space,
     options: SearchOptions,
     /// By number; those that run have no verdict.
-    trials: Vec<Trial>,
+    trials: BTreeMap<usize, Trial>,
 }
 
 impl Search {
     /// A new search.
     pub fn new(space: Space, options: SearchOptions) -> Search {
-        Search { space, options, trials: Vec::new() }
+        Search { space, options, trials: BTreeMap::new() }
     }
 
-    /// Goes on with a search whose trials so far are these, in the order of their numbers. Trials that were running are forgotten, and
-    /// chosen again as they were.
+    /// Goes on with a search that has these trials, in any order. Those without a verdict run elsewhere: what is to be begun anew is
+    /// left out.
     ///
     /// # Errors
     /// If a trial has a dimension that the space has not.
-    pub fn resume(space: Space, options: SearchOptions, trials: Vec<Trial>) -> Result<Search, SpaceError> {
-        let known = |name: &String| space.dimensions().iter().any(|dimension| dimension.name == *name);
-        if let Some(name) = trials.iter().flat_map(|trial| trial.values.keys()).find(|name| !known(name)) {
+    pub fn resume(
+        space: Space,
+        options: SearchOptions,
+        trials: impl IntoIterator<Item = Trial>,
+    ) -> Result<Search, SpaceError> {
+        let trials: BTreeMap<usize, Trial> = trials.into_iter().map(|trial| (trial.number, trial)).collect();
+        let known = |name: &&String| space.dimensions().iter().any(|dimension| dimension.name == **name);
+        if let Some(name) = trials.values().flat_map(|trial| trial.values.keys()).find(|name| !known(name)) {
             let problem =
                 "a trial has a value for it, but the space has no such dimension; search in a space of its own"
                     .to_string();
             return Err(SpaceError { name: name.clone(), problem });
         }
-        let mut trials = trials;
-        let ended = trials.iter().position(|trial| trial.verdict.is_none()).unwrap_or(trials.len());
-        trials.truncate(ended);
         Ok(Search { space, options, trials })
     }
 
-    /// The next trial, for [`Search::finish`]; `None` where the grid has no more.
-    pub fn next_trial(&mut self) -> Option<Trial> {
-        let number = self.trials.len();
+    /// The trial with the least number that is not there yet, once all that it may know of have come to their end.
+    pub fn next_trial(&mut self) -> Next {
+        let number = (0..).find(|number| !self.trials.contains_key(number)).expect("numbers do not end");
+        let known = self.known_to(number);
+        if self.trials.range(..known).any(|(_, trial)| trial.verdict.is_none()) {
+            return Next::Wait;
+        }
+        let before = self.trials.range(..known).map(|(_, trial)| trial);
         let seen: Vec<(&Assignment, f64)> =
-            self.trials.iter().filter_map(|trial| Some((&trial.values, self.rank(trial)?))).collect();
-        let values = self.options.sampler.suggest(&self.space, number, &seen, self.options.seed)?;
+            before.filter_map(|trial| Some((&trial.values, self.rank(trial)?))).collect();
+        let Some(values) = self.options.sampler.suggest(&self.space, number, &seen, self.options.seed) else {
+            return Next::End;
+        };
         let trial = Trial { number, values, reports: Vec::new(), verdict: None };
-        self.trials.push(trial.clone());
-        Some(trial)
+        self.trials.insert(number, trial.clone());
+        Next::Trial(trial)
     }
 
     /// Notes the score of a trial after one more unit of budget; true when it should be given up.
     pub fn report(&mut self, trial: &mut Trial, score: f64) -> bool {
         trial.reports.push(score);
-        self.trials[trial.number].reports.push(score);
+        self.trials.insert(trial.number, trial.clone());
         let pruner = self.options.pruner;
         let first = pruner.first_rung(trial.number);
         let others = |spent: usize| -> Vec<f64> {
-            let before = self.trials.iter().filter(|other| other.number != trial.number);
+            let before = self.trials.range(..self.known_to(trial.number)).map(|(_, other)| other);
             let same = before.filter(|other| pruner.first_rung(other.number) == first);
             same.filter_map(|other| other.reports.get(spent - 1)).map(|score| self.cost(*score)).collect()
         };
@@ -134,13 +167,12 @@ impl Search {
 
     /// Ends a trial.
     pub fn finish(&mut self, trial: Trial, verdict: Verdict) {
-        let number = trial.number;
-        self.trials[number] = Trial { verdict: Some(verdict), ..trial };
+        self.trials.insert(trial.number, Trial { verdict: Some(verdict), ..trial });
     }
 
-    /// All trials so far.
-    pub fn trials(&self) -> &[Trial] {
-        &self.trials
+    /// All trials so far, by number.
+    pub fn trials(&self) -> impl ExactSizeIterator<Item = &Trial> {
+        self.trials.values()
     }
 
     /// The space.
@@ -150,8 +182,13 @@ impl Search {
 
     /// The best of the trials that were run to their end; of equal ones the first.
     pub fn best(&self) -> Option<&Trial> {
-        let finished = self.trials.iter().filter_map(|trial| Some((trial, self.cost(trial.value()?))));
+        let finished = self.trials().filter_map(|trial| Some((trial, self.cost(trial.value()?))));
         finished.filter(|(_, cost)| !cost.is_nan()).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(trial, _)| trial)
+    }
+
+    /// A trial knows of those with smaller numbers than this.
+    fn known_to(&self, number: usize) -> usize {
+        (number + 1).saturating_sub(self.options.lanes.max(1))
     }
 
     /// The smaller, the better.
@@ -172,12 +209,19 @@ impl Search {
 mod tests {
     use super::*;
 
+    fn next(search: &mut Search) -> Trial {
+        match search.next_trial() {
+            Next::Trial(trial) => trial,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The best score of so many trials.
     fn best(text: &str, sampler: Sampler, seed: u64, trials: usize, score: Score) -> f64 {
         let space = Space::parse(text).expect("a space");
         let mut search = Search::new(space, SearchOptions { sampler, seed, ..SearchOptions::default() });
         for _ in 0..trials {
-            let trial = search.next_trial().expect("no grid");
+            let trial = next(&mut search);
             let value = score(&trial);
             search.finish(trial, Verdict::Finished(value));
         }
@@ -243,7 +287,7 @@ mod tests {
             let mut search = Search::new(space, options);
             let mut budget = 20 * EPOCHS;
             while budget >= EPOCHS {
-                let mut trial = search.next_trial().expect("no grid");
+                let mut trial = next(&mut search);
                 let mut verdict = Verdict::Pruned;
                 for epoch in 1..=EPOCHS {
                     budget -= 1;
@@ -266,33 +310,68 @@ mod tests {
         }
     }
 
+    /// Runs trials, so many at a time, until there are `until`; the one that began last ends first.
+    fn go_on(search: &mut Search, score: Score, until: usize) {
+        let mut running: Vec<Trial> = Vec::new();
+        loop {
+            let next = if search.trials().len() < until { search.next_trial() } else { Next::Wait };
+            match (next, running.pop()) {
+                (Next::Trial(trial), last) => running.extend(last.into_iter().chain([trial])),
+                (_, Some(mut trial)) => {
+                    let value = score(&trial);
+                    let verdict =
+                        if search.report(&mut trial, value) { Verdict::Pruned } else { Verdict::Finished(value) };
+                    search.finish(trial, verdict);
+                }
+                (_, None) => return,
+            }
+        }
+    }
+
     #[test]
     fn a_search_goes_on_from_its_trials_as_if_it_had_never_been_interrupted() {
         let (text, score) = TASKS[2];
-        let options = SearchOptions { seed: 5, ..SearchOptions::default() };
         let space = || Space::parse(text).expect("a space");
-        let go_on = |search: &mut Search, until: usize| {
-            while search.trials().len() < until {
-                let trial = search.next_trial().expect("no grid");
-                let value = score(&trial);
-                search.finish(trial, Verdict::Finished(value));
+        for lanes in [1, 3] {
+            let options =
+                SearchOptions { seed: 5, lanes, pruner: Pruner::Asha { first: 1 }, ..SearchOptions::default() };
+            let mut whole = Search::new(space(), options);
+            go_on(&mut whole, score, 40);
+            assert!(whole.trials().any(|trial| trial.verdict == Some(Verdict::Pruned)));
+            for stop in [0, 7, 23] {
+                let mut first = Search::new(space(), options);
+                go_on(&mut first, score, stop);
+                // Some were running when the search was killed, and the last of them had ended; all was written and read.
+                let running: Vec<Next> = (0..lanes).map(|_| first.next_trial()).collect();
+                if let (Some(Next::Trial(last)), true) = (running.last(), lanes > 1) {
+                    let mut last = last.clone();
+                    let value = score(&last);
+                    let verdict =
+                        if first.report(&mut last, value) { Verdict::Pruned } else { Verdict::Finished(value) };
+                    first.finish(last, verdict);
+                }
+                let ended: Vec<&Trial> = first.trials().filter(|trial| trial.verdict.is_some()).collect();
+                let written = serde_json::to_string(&ended).expect("JSON");
+                let read: Vec<Trial> = serde_json::from_str(&written).expect("the same");
+                let mut second = Search::resume(space(), options, read).expect("the same space");
+                go_on(&mut second, score, 40);
+                assert!(second.trials().eq(whole.trials()), "stopped after {stop}");
             }
-        };
-        let mut whole = Search::new(space(), options);
-        go_on(&mut whole, 40);
-        for stop in [0, 7, 23] {
-            let mut first = Search::new(space(), options);
-            go_on(&mut first, stop);
-            // One was running when the search was killed; all was written and read.
-            first.next_trial();
-            let written = serde_json::to_string(first.trials()).expect("JSON");
-            let read = serde_json::from_str(&written).expect("the same");
-            let mut second = Search::resume(space(), options, read).expect("the same space");
-            go_on(&mut second, 40);
-            assert_eq!(second.trials(), whole.trials(), "stopped after {stop}");
+            let other = Space::parse(r#"{"x": {"low": 0, "high": 1}}"#).expect("a space");
+            assert!(Search::resume(other, options, whole.trials().cloned()).is_err());
         }
-        let other = Space::parse(r#"{"x": {"low": 0, "high": 1}}"#).expect("a space");
-        assert!(Search::resume(other, options, whole.trials().to_vec()).is_err());
+    }
+
+    #[test]
+    fn a_trial_waits_for_those_that_it_may_know_of() {
+        let space = Space::parse(r#"{"x": {"low": 0, "high": 1}}"#).expect("a space");
+        let mut search = Search::new(space, SearchOptions { lanes: 2, ..SearchOptions::default() });
+        let (first, second) = (next(&mut search), next(&mut search));
+        assert_eq!((first.number, second.number, search.next_trial()), (0, 1, Next::Wait));
+        search.finish(second, Verdict::Finished(1.0));
+        assert_eq!(search.next_trial(), Next::Wait, "the first one still runs");
+        search.finish(first, Verdict::Finished(1.0));
+        assert_eq!(next(&mut search).number, 2);
     }
 
     #[test]
@@ -307,7 +386,7 @@ mod tests {
             Verdict::Failed,
             Verdict::Pruned,
         ] {
-            let trial = search.next_trial().expect("no grid");
+            let trial = next(&mut search);
             search.finish(trial, verdict);
         }
         assert_eq!(search.best().map(|trial| trial.number), Some(2));

@@ -226,7 +226,7 @@ impl Domain {
     }
 
     /// The value at a place from 0 to 1.
-    pub(super) fn at(&self, place: f64) -> Value {
+    pub fn at(&self, place: f64) -> Value {
         let place = place.clamp(0.0, 1.0);
         match self {
             Domain::Real { low, high, log } => number(between(*low, *high, *log, place).clamp(*low, *high)),
@@ -239,8 +239,8 @@ impl Domain {
         }
     }
 
-    /// The place of a value, from 0 to 1; of a choice the middle of its part.
-    pub(super) fn place(&self, value: &Value) -> Option<f64> {
+    /// The place of a value, from 0 to 1; of a choice the middle of its part. `None` for a value of another type, or no choice.
+    pub fn place(&self, value: &Value) -> Option<f64> {
         let within = |low: f64, high: f64, log: bool, value: f64| {
             if log { libm::log(value / low) / libm::log(high / low) } else { (value - low) / (high - low) }
         };

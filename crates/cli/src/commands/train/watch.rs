@@ -1,14 +1,13 @@
 //! The fit loop, watched: progress, and an end in good order when the user interrupts it.
 
-use std::process::exit;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use pellucid::data::TaskKind;
 use pellucid::train::{Control, EndReason, Event, Fit, Fitted, TrainError};
 
 use crate::args::Look;
-use crate::error::{Failure, INTERRUPTED, Outcome};
+use crate::error::{Failure, Outcome};
+use crate::interrupt::interrupted;
 use crate::progress::{Plan, Progress};
 use crate::recipe::Recipe;
 use crate::run_folder::{CONFIG, RunFolder};
@@ -19,7 +18,7 @@ use crate::terminal::Screen;
 /// # Errors
 /// What the loop says; an interruption, with how to go on.
 pub(super) fn fit(fit: Fit<'_>, recipe: &Recipe, folder: &RunFolder, look: Look) -> Outcome<Fitted> {
-    let stop = interrupt_flag()?;
+    let stop = interrupted()?;
     let metric = metric_shown(fit.task.kind(), recipe);
     let mut progress = Progress::stderr(look.quiet, Screen::stderr(look.ascii));
     let mut watch = |event: Event<'_>| {
@@ -46,19 +45,6 @@ pub(super) fn fit(fit: Fit<'_>, recipe: &Recipe, folder: &RunFolder, look: Look)
         )));
     }
     Ok(fitted)
-}
-
-/// True once the user has pressed Ctrl-C. Pressed again it ends the program at once; the last checkpoint stays.
-fn interrupt_flag() -> Outcome<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    let handler = ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            exit(i32::from(INTERRUPTED));
-        }
-    });
-    handler.map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))?;
-    Ok(stop)
 }
 
 fn explain(error: &TrainError, folder: &RunFolder) -> Failure {

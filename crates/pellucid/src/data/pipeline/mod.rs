@@ -36,6 +36,8 @@ pub struct FitOptions {
     pub targets: Vec<String>,
     /// Column of sample weights, by name or index. Its values are finite and not negative.
     pub weights: Option<String>,
+    /// Column that says which rows belong together, by name or index: no input.
+    pub groups: Option<String>,
     /// The task; inferred from the targets when `None`.
     pub task: Option<TaskKind>,
     /// Most levels of a category that get an input of their own (the last of them stands for all others).
@@ -43,9 +45,9 @@ pub struct FitOptions {
 }
 
 impl Default for FitOptions {
-    /// The last column is the target, no weights, task inferred, at most 100 levels.
+    /// The last column is the target, no weights, no groups, task inferred, at most 100 levels.
     fn default() -> FitOptions {
-        FitOptions { targets: vec!["-1".to_string()], weights: None, task: None, max_levels: 100 }
+        FitOptions { targets: vec!["-1".to_string()], weights: None, groups: None, task: None, max_levels: 100 }
     }
 }
 
@@ -176,6 +178,7 @@ impl Pipeline {
     /// When a column named does not exist, targets do not fit the task, or no column is left to predict from.
     pub fn fit(table: &Table, options: &FitOptions, rows: &[u32]) -> Result<Pipeline, PipelineError> {
         let (targets, weights) = roles(table, options)?;
+        let groups = options.groups.as_ref().map(|groups| find_column(table, groups)).transpose()?;
         let labelled: Vec<u32> = rows.iter().copied().filter(|row| is_labelled(table, &targets, *row)).collect();
         if labelled.is_empty() {
             return Err(PipelineError::NoRows { table: table.name().to_string() });
@@ -192,6 +195,8 @@ impl Pipeline {
                 Role::Target
             } else if weights == Some(index) {
                 Role::Weights
+            } else if groups == Some(index) {
+                Role::LeftOut("it says which rows belong together".to_string())
             } else {
                 match encode::learn(name, &profile, options.max_levels) {
                     Learnt::Encoding(encoding, more) => {

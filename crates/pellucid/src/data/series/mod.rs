@@ -7,7 +7,7 @@ mod plan;
 mod times;
 
 pub use plan::{ColumnScale, SeriesPlan};
-pub use times::{TimeColumn, TimeStep};
+pub use times::{TimeColumn, TimeStep, time_ranks};
 
 pub(super) use times::check_order;
 

@@ -135,6 +135,16 @@ pub(in crate::data) fn check_order(table: &Table, column: usize, sequences: &[Ve
     Ok(())
 }
 
+/// The place in time of these rows of a table, by the dates or numbers in a column: 0 for the earliest, equal times the same.
+///
+/// # Errors
+/// A column that is not there, or a time that cannot be read.
+pub fn time_ranks(table: &Table, column: &str, rows: &[u32]) -> Result<Vec<u32>, SeriesError> {
+    let column = super::find_column(table, column)?;
+    let format = date_format(table, column);
+    Ok(Distances::read(table, column, format, rows.iter().map(|row| *row as usize))?.ranks())
+}
+
 impl Distances {
     /// The times in these rows of a table, which are dates if there is a format.
     fn read(
@@ -181,6 +191,26 @@ impl Distances {
             );
         }
         Distances::Seconds(dates.iter().map(|date| date.days() * DAY + date.seconds as i64).collect())
+    }
+
+    /// How many different times there are before each.
+    fn ranks(&self) -> Vec<u32> {
+        let compare = |a: &usize, b: &usize| match self {
+            Distances::Numbers(times) => times[*a].total_cmp(&times[*b]),
+            Distances::Months(times) | Distances::Seconds(times) => times[*a].cmp(&times[*b]),
+        };
+        let count = match self {
+            Distances::Numbers(times) => times.len(),
+            Distances::Months(times) | Distances::Seconds(times) => times.len(),
+        };
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by(compare);
+        let (mut ranks, mut rank) = (vec![0; count], 0);
+        for pair in order.windows(2) {
+            rank += u32::from(compare(&pair[0], &pair[1]).is_lt());
+            ranks[pair[1]] = rank;
+        }
+        ranks
     }
 
     fn first(&self) -> Option<TimeStep> {
