@@ -330,7 +330,7 @@ fn results(found: &Found<'_>, screen: &Screen) -> String {
     let share = |one: &Importance| format!("{} {:.0} %", one.name, 100.0 * one.share);
     let shares: Vec<String> = found.importance.iter().map(share).collect();
     let matters = if shares.is_empty() { String::new() } else { format!("\nwhat matters: {}\n", shares.join(", ")) };
-    format!("{}{matters}", table.draw(screen))
+    format!("\n{}{matters}", table.draw(screen))
 }
 
 /// Trains a network with the best settings, as `train` would: unless another process of this search does.

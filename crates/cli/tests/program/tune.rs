@@ -9,7 +9,7 @@ use super::{Bench, flowers};
 const CONFIG: &str = "\
 data = \"flowers.csv\"
 net = \"{layers} * (dense {width} relu) -> dense\"
-epochs = 40
+epochs = 150
 [tune]
 trials = 18
 parallel = 3
@@ -49,7 +49,7 @@ fn a_search_killed_ten_times_has_the_same_trials_as_one_that_was_not() {
     let mut killed = 0;
     for round in 0..60 {
         let arguments = ["tune", "search.toml", "--out", "killed", "--resume", "--threads", "2"];
-        if !bench.kill_after(&arguments, 30 + 25 * round) {
+        if !bench.kill_after(&arguments, 40 + 8 * round) {
             break;
         }
         killed += 1;
