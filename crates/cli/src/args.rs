@@ -454,7 +454,8 @@ pub struct TuneArgs {
 }
 
 const TUNE_EXAMPLES: &str = "\
-Trains many networks and keeps the best; those that are behind are given up early. What is searched stands below [space] in a
+Trains many networks and keeps the best; those that are behind are given up early. With --folds the best network learns from all
+rows that are not for the test. What is searched stands below [space] in a
 run.toml: a setting by its name, or anything that stands in a setting in braces. Without it the usual things are searched.
 
   data = \"people.csv\"

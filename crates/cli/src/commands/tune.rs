@@ -22,7 +22,7 @@ use crate::prepare::Prepared;
 use crate::ready::{data_of, facts, ready, resolve, settings_that_repeat};
 use crate::run_folder::{Occupied, RunFolder};
 use crate::say::Say;
-use crate::settings::Settings;
+use crate::settings::{Settings, Validation};
 use crate::terminal::{Align, Ink, Screen, Table};
 use crate::tune::{
     Bench, Claim, Found, Importance, Plan, Record, Score, Store, TuneOptions, end_text, importance, page, value_text,
@@ -140,7 +140,7 @@ fn task<'a>(word: &'a str, settings: &Settings, tune: &TuneOptions, look: Look) 
         let message = "there are no validation rows to judge by";
         return Err(Failure::new(format!("{message}; give --validation, or --folds for cross-validation")));
     }
-    let plan = Plan::new(settings, &facts(&folds[0]))?;
+    let plan = Plan::new(settings, &facts(&folds[0]), of)?;
     let metric = metric(&folds[0], tune.metric.as_deref())?;
     // The epochs that a trial has, for the rungs of what gives it up.
     let epochs = crate::defaults::fill(&plain, &facts(&folds[0])).epochs.unwrap_or(1);
@@ -342,7 +342,11 @@ fn train_best(task: &Task<'_>, best: &Trial, folder: &RunFolder, settings: &Sett
         Say::new(look).result("another process of this search trains the best network\n")?;
         return Ok(Value::Null);
     }
-    let chosen = task.plan.settings_of(&best.values)?;
+    let mut chosen = task.plan.settings_of(&best.values)?;
+    if task.folds.len() > 1 && chosen.no_early_stopping {
+        // Nothing is chosen by rows that are held out: all may be learnt from.
+        chosen.validation = Some(Validation::Fraction(0.0));
+    }
     let device = device(settings.isa.as_deref(), settings.threads)?;
     let (prepared, recipe) = ready(task.data.to_string(), chosen, true)?;
     let start = Start { checkpoint: None, branches: false };

@@ -11,7 +11,7 @@ use pellucid::tune::{Assignment, Dimension, Domain, Space};
 use serde_json::{Map, Value, json};
 
 use crate::args::Cli;
-use crate::defaults::Facts;
+use crate::defaults::{Facts, fill};
 use crate::error::{Failure, Outcome};
 use crate::settings::Settings;
 
@@ -28,15 +28,17 @@ pub struct Plan {
 const TABLE_NET: &str = "{layers} * (dense {width} {activation} -> dropout {dropout}) -> dense";
 
 impl Plan {
-    /// The plan of these settings; where they name no space, the usual one for such data.
+    /// The plan of these settings; where they name no space, the usual one for such data. With folds the number of epochs is searched
+    /// for instead of the best one being kept: that would be chosen by the rows that it is judged by, for each fold anew, and the
+    /// network that is trained in the end can learn from all rows then.
     ///
     /// # Errors
     /// A space that cannot be read, or names something that is neither a setting nor stands in one.
-    pub fn new(settings: &Settings, facts: &Facts) -> Outcome<Plan> {
+    pub fn new(settings: &Settings, facts: &Facts, folds: usize) -> Outcome<Plan> {
         let mut settings = settings.clone();
         let space = match settings.space.take() {
             Some(space) => Space::from_json(&space).map_err(|error| Failure::new(format!("[space] {error}")))?,
-            None => usual(&mut settings, facts)?,
+            None => usual(&mut settings, facts, folds > 1)?,
         };
         settings.tune = None;
         let plan = Plan { settings, space };
@@ -54,7 +56,7 @@ impl Plan {
             values.iter().partition(|(name, _)| self.is_place(name));
         map.extend(settings.into_iter().map(|(name, value)| (name.clone(), value.clone())));
         for value in map.values_mut() {
-            fill(value, &places);
+            put(value, &places);
         }
         let open = |value: &Value| value.as_str().is_some_and(|text| text.contains('{'));
         if let Some((name, value)) = map.iter().find(|(_, value)| open(value)) {
@@ -106,7 +108,7 @@ impl Plan {
 }
 
 /// What is searched where nothing is said: of tables the network too, unless it was given.
-fn usual(settings: &mut Settings, facts: &Facts) -> Outcome<Space> {
+fn usual(settings: &mut Settings, facts: &Facts, in_folds: bool) -> Outcome<Space> {
     let rate = |low: f64, high: f64| json!({"low": low, "high": high, "log": true});
     let mut space = Map::new();
     space.insert("lr".to_string(), rate(3e-4, 3e-2));
@@ -127,6 +129,12 @@ fn usual(settings: &mut Settings, facts: &Facts) -> Outcome<Space> {
         space.insert("activation".to_string(), json!({"values": ["relu", "tanh", "gelu"]}));
         space.insert("dropout".to_string(), json!({"low": 0, "high": 0.5}));
     }
+    let stops = settings.patience.is_some() || settings.monitor.is_some();
+    if in_folds && !stops && !settings.no_early_stopping {
+        settings.no_early_stopping = true;
+        let most = fill(settings, facts).epochs.unwrap_or(1).max(2);
+        space.insert("epochs".to_string(), json!({"low": most.div_ceil(40), "high": most, "log": true, "whole": true}));
+    }
     // Whoever chose one of these has chosen.
     let chosen = as_map(settings);
     space.retain(|name, _| !chosen.contains_key(name));
@@ -143,7 +151,7 @@ fn as_map(settings: &Settings) -> Map<String, Value> {
 }
 
 /// Puts values where their names stand in braces.
-fn fill(value: &mut Value, places: &BTreeMap<&String, &Value>) {
+fn put(value: &mut Value, places: &BTreeMap<&String, &Value>) {
     let Value::String(text) = value else { return };
     for (name, value) in places {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_string);
@@ -170,7 +178,7 @@ mod tests {
     }
 
     fn plan(text: &str) -> Outcome<Plan> {
-        Plan::new(&Settings::parse(text)?, &facts())
+        Plan::new(&Settings::parse(text)?, &facts(), 1)
     }
 
     fn values(text: &str) -> Assignment {
@@ -203,8 +211,9 @@ mod tests {
         let names: Vec<&str> = plan.space.dimensions().iter().map(|one| one.name.as_str()).collect();
         assert!(!names.contains(&"lr") && names.contains(&"width") && names.contains(&"batch-size"), "{names:?}");
         let net = Settings { net: Some("dense 8 -> dense".into()), ..Settings::default() };
-        let plan = Plan::new(&net, &facts()).expect("a plan");
-        assert!(plan.space.dimensions().iter().all(|one| one.name != "width"));
+        let plan = Plan::new(&net, &facts(), 5).expect("a plan");
+        let names: Vec<&str> = plan.space.dimensions().iter().map(|one| one.name.as_str()).collect();
+        assert!(!names.contains(&"width") && names.contains(&"epochs") && plan.settings.no_early_stopping, "{names:?}");
     }
 
     #[test]

@@ -206,7 +206,8 @@ fn value_axis(dimension: &Dimension) -> Axis {
             axis
         }
         Domain::Real { low, high, log } => range(*low, *high, *log),
-        Domain::Whole { low, high, log } => range(*low as f64, *high as f64, *log),
+        Domain::Whole { low, high, log: true } => range(*low as f64, *high as f64, true),
+        Domain::Whole { low, high, log: false } => Axis::whole(*low as f64, *high as f64, 5),
     }
 }
 
@@ -236,7 +237,7 @@ fn parallel(found: &Found<'_>, scored: &[(&Trial, f64)]) -> String {
                 let place = axes[index].1.position(value?);
                 (!place.is_nan()).then(|| (x(index), y(place)))
             });
-            svg.path(if is_strong { "line b" } else { "grid" }, points);
+            svg.path(if is_strong { "line b" } else { "axis" }, points);
         }
     }
     for (index, (name, axis)) in axes.iter().enumerate() {
@@ -246,7 +247,8 @@ fn parallel(found: &Found<'_>, scored: &[(&Trial, f64)]) -> String {
         svg.text("strong", (x(index), above), Anchor::Middle, &shorten(name, 18, true));
         let every = axis.ticks.len().div_ceil(TICKS).max(1);
         for tick in axis.ticks.iter().step_by(every) {
-            svg.text("", (x(index) + 4.0, y(axis.position(tick.value)) + 4.0), Anchor::Start, &tick.label);
+            let label = shorten(&tick.label, 14, true);
+            svg.text("", (x(index) + 4.0, y(axis.position(tick.value)) + 4.0), Anchor::Start, &label);
         }
     }
     svg.fragment()
@@ -260,21 +262,21 @@ fn best_tenth(found: &Found<'_>, scored: &[(&Trial, f64)]) -> Vec<usize> {
 }
 
 fn trials(found: &Found<'_>) -> String {
-    let text = |text: &str| Cell::Text(text.to_string());
+    // Numbers stand to the right, and are not broken.
+    let cell = |dimension: &Dimension, text: String| match dimension.domain {
+        Domain::Choice(_) => Cell::Text(text),
+        _ => Cell::Number(text),
+    };
+    let dimensions = found.space.dimensions();
     let mut heads = vec![Cell::Number("trial".to_string()), Cell::Number(found.metric.to_string())];
-    heads.extend(found.space.dimensions().iter().map(|dimension| text(&dimension.name)));
-    heads.extend([Cell::Number("time".to_string()), text("end")]);
+    heads.extend(dimensions.iter().map(|dimension| cell(dimension, dimension.name.clone())));
+    heads.extend([Cell::Number("time".to_string()), Cell::Text("end".to_string())]);
     let row = |record: &Record| -> Vec<Cell> {
         let trial = &record.trial;
         let score = trial.value().or(trial.reports.last().copied()).map_or(String::new(), number);
+        let value = |dimension: &Dimension| trial.values.get(&dimension.name).map_or(String::new(), value_text);
         let mut cells = vec![Cell::Number(trial.number.to_string()), Cell::Number(score)];
-        cells.extend(
-            found
-                .space
-                .dimensions()
-                .iter()
-                .map(|one| text(&trial.values.get(&one.name).map_or(String::new(), value_text))),
-        );
+        cells.extend(dimensions.iter().map(|dimension| cell(dimension, value(dimension))));
         cells.push(Cell::Number(record.seconds.map_or(String::new(), seconds)));
         cells.push(Cell::Text(end_text(record)));
         cells

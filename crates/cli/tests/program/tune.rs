@@ -102,7 +102,19 @@ fn processes_share_a_search_and_the_best_can_be_trained_again() {
 #[test]
 fn folds_judge_every_row_once_and_a_table_needs_no_space() {
     let bench = bench();
-    let arguments = ["tune", "flowers.csv", "--trials", "4", "--folds", "3", "--epochs", "4", "--sampler", "random"];
+    let arguments = [
+        "tune",
+        "flowers.csv",
+        "--trials",
+        "4",
+        "--folds",
+        "3",
+        "--epochs",
+        "4",
+        "--no-early-stopping",
+        "--sampler",
+        "random",
+    ];
     let found = bench.json(&[&arguments[..], &["--pruner", "none", "--metric", "log_loss", "--out", "folds"]].concat());
     let best = &found["best"]["values"];
     assert!(best["width"].is_number() && best["activation"].is_string(), "{found}");
@@ -117,7 +129,19 @@ fn folds_judge_every_row_once_and_a_table_needs_no_space() {
     );
     let (decay, size) = (best["weight-decay"].to_string(), best["batch-size"].to_string());
     let score = |fold: &str, out: &str| {
-        let settings = ["--net", &line, "--lr", &lr, "--weight-decay", &decay, "--batch-size", &size, "--epochs", "4"];
+        let settings = [
+            "--net",
+            &line,
+            "--lr",
+            &lr,
+            "--weight-decay",
+            &decay,
+            "--batch-size",
+            &size,
+            "--epochs",
+            "4",
+            "--no-early-stopping",
+        ];
         let fixed =
             ["train", "flowers.csv", "--optimizer", "adamw", "--schedule", "cosine", "--fold", fold, "--out", out];
         let run = bench.json(&[&fixed[..], &settings].concat());
