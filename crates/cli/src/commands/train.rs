@@ -40,7 +40,7 @@ struct Run<'a> {
     /// Beside simpler ones, if the rows are forecasts of a series.
     forecasts: Option<&'a Forecasts>,
     /// What is wrong with it, in sentences.
-    warnings: &'a [String],
+    warnings: Vec<String>,
     device: &'a Device,
 }
 
@@ -115,19 +115,19 @@ pub(super) fn finish(
         (Some(forecasting), Some(last), Some((_, rows))) => Some(Forecasts::new(forecasting, last, rows)),
         _ => None,
     };
-    let findings = run_findings(prepared, recipe, (&fitted.parameters, &fitted.history), device)?;
-    let warnings: Vec<String> = findings.iter().map(sentence).collect();
     let (judged, forecasts) = (&judged[..], forecasts.as_ref());
-    let run = Run { prepared, recipe, fitted: &fitted, judged, forecasts, warnings: &warnings, device };
+    let mut run = Run { prepared, recipe, fitted: &fitted, judged, forecasts, warnings: Vec::new(), device };
     let hash = run.model().save(&folder.model())?;
     folder.write("history.csv", &history_csv(&fitted.history))?;
+    let findings = run_findings(prepared, recipe, (&fitted.parameters, &fitted.history), device)?;
+    run.warnings = findings.iter().map(sentence).collect();
     folder.write("loss.svg", &loss_svg(&fitted.history, None, run.best_epoch()))?;
     folder.write("report.html", &run.report(&judge, &hash, config).html())?;
 
     say.result(&format!("{}\n", loss_curve(&fitted.history, run.best_epoch(), &say.screen)))?;
     say.result(&format!("{}\n\n", words::ended(&fitted, recipe.options.epochs)))?;
     say.result(&results(judged, &prepared.task, &say.screen))?;
-    say.notes(&warnings);
+    say.notes(&run.warnings);
     if let Some(forecasts) = forecasts {
         say.result(&forecasts.table(&say.screen))?;
     }
