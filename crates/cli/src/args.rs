@@ -67,6 +67,15 @@ pub enum Command {
     /// Show what is in the data, and what training would make of it
     #[command(after_help = DATA_EXAMPLES, allow_negative_numbers = true)]
     Data(Box<DataArgs>),
+    /// Make a model of a network in ONNX
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(ImportArgs),
+    /// Write a model as a network in ONNX
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportArgs),
+    /// Compute a network's outputs for arrays of numbers
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
 }
 
 /// How things are shown.
@@ -633,3 +642,89 @@ mod tests {
         Cli::command().debug_assert();
     }
 }
+
+/// How the open sizes of a network in ONNX are fixed.
+#[derive(Args, Clone, Debug, Default)]
+pub struct OnnxInputs {
+    /// The size of an axis that has a name and is not the batch, such as --size time=128
+    #[arg(long, value_name = "NAME=N")]
+    pub size: Vec<String>,
+    /// An input that has one value for good, such as --fix shape=shape.npy
+    #[arg(long, value_name = "NAME=FILE")]
+    pub fix: Vec<String>,
+}
+
+/// `pellucid import`.
+#[derive(Args, Debug)]
+pub struct ImportArgs {
+    /// The network: an .onnx file
+    #[arg(value_name = "NET")]
+    pub network: PathBuf,
+    /// The model that is written
+    #[arg(long, value_name = "FILE", default_value = "model.safetensors")]
+    pub out: PathBuf,
+    /// Sizes and inputs that are fixed.
+    #[command(flatten)]
+    pub inputs: OnnxInputs,
+    /// How things are shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+const IMPORT_EXAMPLES: &str = "\
+The first axis with a name is the batch. What the network does that Pellucid has no way to do is listed, node by node.
+
+Examples:
+  pellucid import net.onnx --out model.safetensors
+  pellucid import tagger.onnx --size time=64
+  pellucid summary model.safetensors";
+
+/// `pellucid export`.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// The model: a model.safetensors, or the folder of a run
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// The network that is written
+    #[arg(long, value_name = "FILE", default_value = "model.onnx")]
+    pub out: PathBuf,
+    /// The network alone, without what prepares columns of numbers or the bytes of pictures for it
+    #[arg(long)]
+    pub encoded: bool,
+    /// How things are shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+const EXPORT_EXAMPLES: &str = "\
+The outputs are those of the network: logits for classes, standardised numbers. Bytes of pictures and rows of a table (a number
+for each column; the place of a category among its levels, which the metadata name; NaN for what is missing) are prepared in
+the file. Classes, task and preprocessing are in its metadata, with which `pellucid import` makes the same model again.
+
+Examples:
+  pellucid export runs/digits-1 --out digits.onnx";
+
+/// `pellucid run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// A model.safetensors, the folder of a run, or an .onnx file
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// An array of numbers (.npy) with the rows of the batch first; NAME=FILE for each of several inputs
+    #[arg(long, value_name = "FILE", required = true)]
+    pub input: Vec<String>,
+    /// Where the outputs go (.npy); further ones beside it, with their names
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Sizes and inputs that are fixed, for an .onnx file.
+    #[command(flatten)]
+    pub inputs: OnnxInputs,
+    /// How things are shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  pellucid run runs/digits-1 --input x.npy --out y.npy
+  pellucid run net.onnx --input image=x.npy --input mask=m.npy --out y.npy";

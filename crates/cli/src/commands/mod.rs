@@ -6,11 +6,14 @@ mod data;
 mod diagnose;
 mod evaluate;
 mod explain;
+mod export;
 mod forecast;
 pub mod generate;
+mod import;
 mod lr_find;
 mod predict;
 mod replay;
+mod run;
 mod summary;
 mod train;
 mod tune;
@@ -38,5 +41,8 @@ pub fn run(command: Command) -> Outcome<()> {
         Command::Diagnose(arguments) => diagnose::run(*arguments),
         Command::CheckGradients(arguments) => check_gradients::run(&arguments),
         Command::Data(arguments) => data::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
     }
 }

@@ -13,6 +13,8 @@ use crate::tensor::{Dim, InvalidShape, Shape};
 pub struct GraphBuilder {
     graph: Graph,
     scope: Vec<String>,
+    /// What nodes are called instead of their scope.
+    label: Option<String>,
     /// Lengths of the sequences, if rows differ in them.
     lengths: Option<ValueId>,
 }
@@ -122,7 +124,7 @@ impl std::error::Error for BuildError {
 
 impl From<Graph> for GraphBuilder {
     fn from(graph: Graph) -> GraphBuilder {
-        GraphBuilder { graph, scope: Vec::new(), lengths: None }
+        GraphBuilder { graph, scope: Vec::new(), label: None, lengths: None }
     }
 }
 
@@ -150,6 +152,11 @@ impl GraphBuilder {
     /// Says what [`GraphBuilder::lengths`] gives from now on, where that is no input: [batch], computed from the data.
     pub fn set_lengths(&mut self, lengths: ValueId) {
         self.lengths = Some(lengths);
+    }
+
+    /// Calls the nodes from now on `label`, whatever the scope; names of parameters are as they would be.
+    pub fn set_label(&mut self, label: impl Into<String>) {
+        self.label = Some(label.into());
     }
 
     /// Data from outside.
@@ -209,7 +216,7 @@ impl GraphBuilder {
             Err(reason) => return Err(self.error(BuildProblem::Op { op: op.name(), inputs: shapes, reason })),
         };
         let output = self.value(shape, Source::Node(self.graph.nodes.len()));
-        let node = Node { op, inputs: inputs.to_vec(), output, label: self.scope.join(".") };
+        let node = Node { op, inputs: inputs.to_vec(), output, label: self.here() };
         self.graph.nodes.push(node);
         Ok(output)
     }
@@ -229,7 +236,7 @@ impl GraphBuilder {
 
     /// An error of the layer in whose scope this is.
     pub fn error(&self, problem: BuildProblem) -> BuildError {
-        let label = self.scope.join(".");
+        let label = self.here();
         BuildError { label, problem: Box::new(problem), input: None, suggestion: None, place: None }
     }
 
@@ -237,6 +244,10 @@ impl GraphBuilder {
     pub fn finish(mut self, outputs: &[ValueId]) -> Graph {
         self.graph.outputs = outputs.to_vec();
         self.graph
+    }
+
+    fn here(&self) -> String {
+        self.label.clone().unwrap_or_else(|| self.scope.join("."))
     }
 
     fn path(&self, name: &str) -> String {

@@ -82,7 +82,7 @@ pub(super) fn cases() -> Vec<Case> {
             .refuses([x.clone()], "takes 2 inputs, got 1")
             .refuses([x.clone(), Shape::fixed(&[width])], "shape of the weight: expected [vocabulary, width]")
             .refuses([x.clone(), Shape::fixed(&[vocabulary, 0])], "shape of the weight: expected [vocabulary, width]")
-            .refuses([Shape::fixed(&[1; 6]), weight], "7 axes; at most 6 are possible")
+            .refuses([Shape::fixed(&[1; 8]), weight], "9 axes; at most 8 are possible")
     };
     vec![of(&[], 3, 4), of(&[7], 11, 5), of(&[2, 3], 2, 17), of(&[30], 65, 40)]
 }

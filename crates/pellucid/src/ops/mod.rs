@@ -24,6 +24,7 @@ mod flatten;
 mod gate;
 mod gelu;
 mod gelu_tanh;
+mod general;
 mod global_average_pool;
 mod global_max_pool;
 mod glu;
@@ -94,6 +95,10 @@ pub use exp::Exp;
 pub use flatten::Flatten;
 pub use gelu::Gelu;
 pub use gelu_tanh::GeluTanh;
+pub use general::{
+    Arithmetic, Choose, Elementwise, Function, Lookup, MatMul, Operation, Reduce, Reduction, Scatter, ScatterMode,
+    Spread, Take, Top, Transpose,
+};
 pub use global_average_pool::GlobalAveragePool;
 pub use global_max_pool::GlobalMaxPool;
 pub use glu::Glu;

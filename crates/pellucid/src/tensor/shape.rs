@@ -5,7 +5,7 @@ use std::fmt;
 use arrayvec::ArrayVec;
 
 /// Axes that a shape can have.
-pub const MAX_RANK: usize = 6;
+pub const MAX_RANK: usize = 8;
 
 /// Values in one array at most: positions stay exact in 32 bits, and products of sizes cannot overflow.
 pub const MAX_ELEMENTS: usize = 1 << 31;
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn impossible_shapes_are_errors() {
-        assert_eq!(Shape::new([Dim::Fixed(1); 7]), Err(InvalidShape::Rank { found: 7 }));
+        assert_eq!(Shape::new([Dim::Fixed(1); 9]), Err(InvalidShape::Rank { found: 9 }));
         let error = Shape::new([Dim::Batch, Dim::Fixed(usize::MAX), Dim::Fixed(2)]).expect_err("too many values");
         assert!(error.to_string().contains("more than"), "{error}");
         assert_eq!(Shape::batched(&[1 << 30]).checked_elements(3), None);
@@ -205,6 +205,6 @@ mod tests {
         let text = serde_json::to_string(&shape).expect("a list");
         assert_eq!(text, r#"["batch",1,28]"#);
         assert_eq!(serde_json::from_str::<Shape>(&text).expect("the same list"), shape);
-        assert!(serde_json::from_str::<Shape>("[1,1,1,1,1,1,1]").is_err());
+        assert!(serde_json::from_str::<Shape>("[1,1,1,1,1,1,1,1,1]").is_err());
     }
 }
