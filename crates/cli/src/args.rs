@@ -137,6 +137,7 @@ Examples:
   pellucid train mails/
   pellucid train runs.csv --id run --time t --target kind
   pellucid train passengers.csv --target Passengers --horizon 12
+  pellucid train sales.csv --target sales --horizon 7 --known price,holiday
   pellucid train pictures.tar.gz --net resnet20
   pellucid train flowers/ --from runs/cifar10-1 --freeze backbone --head \"dense 64 relu -> dense\"
   pellucid train flowers/ --from resnet.pt --net resnet20 --rename module. --thaw 5 --freeze backbone --rate-decay 0.8
@@ -206,7 +207,8 @@ pub struct ForecastArgs {
     /// The model: a model.safetensors, or the folder of a run
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// A CSV or TSV file with the series so far, the last step in the last line
+    /// A CSV or TSV file with the series so far, the last step in the last line; behind it, lines with columns that are --known in
+    /// advance, and what is to be forecast left empty
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
     /// Steps to forecast [default: the horizon of the model]; what lies beyond it is forecast from what was forecast

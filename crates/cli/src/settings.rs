@@ -108,6 +108,11 @@ pub struct Settings {
     /// of a table, the last of which are set apart then
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// Columns of a series that are known in advance (a calendar, a price, a weather forecast): a forecast sees them at its own
+    /// steps too. Lines at the end whose target is empty are that future
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', allow_hyphen_values = true, help_heading = DATA)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<String>,
     pub time: Option<String>,
     /// Steps of a season of a series, for comparison and for the default window; 1 for none [default: from the times: 12 for months, 7 for days, …]
     #[arg(long, value_name = "N", help_heading = DATA)]
@@ -587,7 +592,11 @@ impl Settings {
 
     /// The first setting given that only series know.
     pub fn series_setting(&self) -> Option<&'static str> {
-        let given = [("--horizon", self.horizon.is_some()), ("--season", self.season.is_some())];
+        let given = [
+            ("--horizon", self.horizon.is_some()),
+            ("--season", self.season.is_some()),
+            ("--known", !self.known.is_empty()),
+        ];
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }
 

@@ -35,7 +35,7 @@ pub fn run(arguments: &ForecastArgs) -> Outcome<()> {
     series.names[..plan.targets].iter().for_each(|name| line.field(name));
     line.end(&mut text)?;
     for (step, values) in values.iter().enumerate() {
-        line.field(&time.map_or_else(|| (step + 1).to_string(), |time| time.after(step + 1)));
+        line.field(&time.map_or_else(|| (step + 1).to_string(), |time| time.at(series.steps() + step)));
         values.iter().for_each(|value| line.field(&written(*value as f32)));
         line.end(&mut text)?;
     }
@@ -43,7 +43,7 @@ pub fn run(arguments: &ForecastArgs) -> Outcome<()> {
 }
 
 /// Values of the predicted columns for so many steps. Beyond the horizon of the model, what it predicted is read again as if it
-/// had happened.
+/// had happened. What is known in advance must be known for all steps.
 fn forecast(
     plan: &SeriesPlan,
     series: &Series,
@@ -51,15 +51,9 @@ fn forecast(
     to_units: impl Fn(&mut [f32]),
     steps: usize,
 ) -> Outcome<Vec<Vec<f64>>> {
-    if series.steps() < plan.window {
-        let (source, have) = (&series.source, series.steps());
-        return Err(Failure::new(format!(
-            "{source} has {have} steps; the model needs {} to forecast from",
-            plan.window
-        )));
-    }
-    if steps > plan.horizon && plan.columns.len() > plan.targets {
-        let others: Vec<&str> = plan.columns[plan.targets..].iter().map(|column| column.name.as_str()).collect();
+    let unknown = (plan.targets..plan.columns.len()).filter(|column| !plan.known.contains(column));
+    let others: Vec<&str> = unknown.map(|column| plan.columns[column].name.as_str()).collect();
+    if steps > plan.horizon && !others.is_empty() {
         return Err(Failure::new(format!(
             "the model forecasts {} steps; for more it would need to know {} then; choose fewer --steps, or train with a \
              longer --horizon",
@@ -70,9 +64,7 @@ fn forecast(
     let mut series = series.clone();
     let mut forecast = Vec::new();
     while forecast.len() < steps {
-        let inputs = plan.inputs(&series)?;
-        let window = &inputs[inputs.len() - plan.window * plan.columns.len()..];
-        let mut outputs = predictor.predict_row(window).to_vec();
+        let mut outputs = predictor.predict_row(&plan.last_window(&series)?).to_vec();
         if let Some(output) = outputs.iter().find(|output| !output.is_finite()) {
             return Err(Failure::new(format!("the model forecasts {output}; its weights are unusable")));
         }
@@ -80,7 +72,6 @@ fn forecast(
         for values in outputs.chunks_exact(plan.targets) {
             let values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
             series.values.iter_mut().zip(&values).for_each(|(column, value)| column.push(*value));
-            series.lines.push(0);
             forecast.push(values);
         }
     }

@@ -60,7 +60,10 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
         Some(Fold { number, of }) => (part_of(number, of), part_of(number + 1, of) - part_of(number, of)),
         None => (rest.saturating_sub(validation), validation),
     };
-    let window = settings.window.unwrap_or_else(|| usual_window(season, learnt, horizon));
+    let window = settings.window.unwrap_or_else(|| {
+        let least = if series.known.is_empty() { 1 } else { horizon };
+        usual_window(season, learnt, horizon).max(least)
+    });
     let plan = SeriesPlan::learn(&series, learnt, (window, horizon), season)?;
     // Row r forecasts from step window + r; no window of one part has a target in another.
     let data = Arc::new(plan.dataset(&series, window..steps + 1 - horizon)?);
@@ -85,7 +88,11 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
     let every = step.map_or(String::new(), |step| format!(", a step is {step}"));
     let inputs = match series.names.len() {
         1 => String::new(),
-        columns => format!(" from {columns} columns"),
+        columns if series.known.is_empty() => format!(" from {columns} columns"),
+        columns => {
+            let known = series.known.iter().map(|column| series.names[*column].as_str()).collect::<Vec<_>>().join(", ");
+            format!(" from {columns} columns ({known} known in advance)")
+        }
     };
     let forecast = series.names[..series.targets].join(", ");
     let description = format!("{name}: {} steps of {forecast}{inputs}{every}", count(steps as u64));
@@ -108,7 +115,9 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
 }
 
 fn read(table: &Table, settings: &Settings) -> Outcome<Series> {
-    Ok(Series::read(table, &SeriesOptions { targets: settings.target.clone(), time: settings.time.clone() })?)
+    let Settings { target, time, known, .. } = settings;
+    let options = SeriesOptions { targets: target.clone(), time: time.clone(), known: known.clone() };
+    Ok(Series::read(table, &options)?)
 }
 
 /// The series of a file as a model knows it: the same columns.
@@ -118,7 +127,8 @@ fn read(table: &Table, settings: &Settings) -> Outcome<Series> {
 pub fn known_series(table: &Table, plan: &SeriesPlan) -> Outcome<Series> {
     let targets = plan.columns[..plan.targets].iter().map(|column| column.name.clone()).collect();
     let time = plan.time.as_ref().map(|(name, _)| name.clone());
-    let mut series = Series::read(table, &SeriesOptions { targets, time })?;
+    let known = plan.known.iter().map(|column| plan.columns[*column].name.clone()).collect();
+    let mut series = Series::read(table, &SeriesOptions { targets, time, known })?;
     let mut values = Vec::new();
     for column in &plan.columns {
         let Some(position) = series.names.iter().position(|name| *name == column.name) else {
@@ -128,7 +138,7 @@ pub fn known_series(table: &Table, plan: &SeriesPlan) -> Outcome<Series> {
         values.push(series.values[position].clone());
     }
     series.names = plan.columns.iter().map(|column| column.name.clone()).collect();
-    series.values = values;
+    (series.values, series.known) = (values, plan.known.clone());
     Ok(series)
 }
 

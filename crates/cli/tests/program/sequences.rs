@@ -143,6 +143,78 @@ fn a_series_is_forecast_better_than_by_repetition() {
 }
 
 #[test]
+fn what_is_known_in_advance_is_seen_at_the_steps_of_the_forecast() {
+    let bench = Bench::new();
+    // Sales follow the price of the same day, which nothing before it tells.
+    let price = |day: usize| {
+        let mixed = (day as u32).wrapping_mul(0x9e37_79b9);
+        let mixed = (mixed ^ mixed >> 15).wrapping_mul(0x85eb_ca6b);
+        f64::from((mixed ^ mixed >> 13) % 23)
+    };
+    let sales = |day: usize| 200.0 - 5.0 * price(day) + (day % 3) as f64;
+    let line = |day: usize| format!("{day},{},{}\n", price(day), sales(day));
+    let lines = |days: std::ops::Range<usize>| days.map(line).collect::<String>();
+    bench.write("days.csv", &format!("day,price,sales\n{}", lines(0..300)));
+    let train = |out: &str, more: &[&str]| {
+        let common = ["train", "days.csv", "--target", "sales", "--time", "day", "--horizon", "4", "--out", out];
+        bench.json(&[&common[..], more].concat())
+    };
+    let mase = |run: &serde_json::Value| run["forecasts"]["scores"]["model"]["mase"].as_f64().expect("a score");
+    let (blind, run) = (mase(&train("blind", &[])), train("run", &["--known", "price"]));
+    assert!(mase(&run) < 0.2 && blind > 3.0 * mase(&run), "{blind} without, {} with", mase(&run));
+    assert_eq!(hash(&bench.json(&["train", "run/config.toml", "--out", "again"])), hash(&run));
+    let measured = bench.json(&["evaluate", "run", "--data", "days.csv"]);
+    assert_eq!(hash(&measured), hash(&run));
+
+    let future = |days: usize, column: &str| {
+        let ahead: String = (300..300 + days).map(|day| format!("{day},{},{column}\n", price(day))).collect();
+        bench.write("future.csv", &format!("day,price,sales\n{}{ahead}", lines(0..300)));
+    };
+    future(8, "");
+    let next = bench.ok(&["forecast", "run", "--data", "future.csv", "--steps", "8"]);
+    let forecast: Vec<&str> = next.lines().skip(1).collect();
+    assert_eq!(forecast.len(), 8);
+    for (step, line) in forecast.iter().enumerate() {
+        let (day, value) = line.split_once(',').expect("two columns");
+        assert_eq!(day, (300 + step).to_string());
+        let value: f64 = value.parse().expect("a number");
+        assert!((value - sales(300 + step)).abs() < 25.0, "{line}, and not {}", sales(300 + step));
+    }
+    // The steps of the future are no steps to learn from.
+    let with_future = bench.json(&[
+        "train",
+        "future.csv",
+        "--target",
+        "sales",
+        "--time",
+        "day",
+        "--horizon",
+        "4",
+        "--known",
+        "price",
+        "--out",
+        "f",
+    ]);
+    assert_eq!(hash(&with_future), hash(&run));
+    future(3, "");
+    let error = bench.fails(&["forecast", "run", "--data", "future.csv"]);
+    assert!(
+        error.contains("price must be known 4 steps ahead, but there are 3 lines behind the last sales"),
+        "{error}"
+    );
+    let error = bench.fails(&["forecast", "run", "--data", "days.csv"]);
+    assert!(error.contains("but there are 0 lines") && error.contains("sales left empty"), "{error}");
+    let refused = |more: &[&str], message: &str| {
+        let error = bench.fails(&[&["train", "days.csv", "--target", "sales"], more].concat());
+        assert!(error.contains(message), "{error}");
+    };
+    refused(&["--horizon", "4", "--known", "sales"], "`sales` is predicted");
+    refused(&["--horizon", "4", "--known", "weather"], "no column \"weather\"");
+    refused(&["--horizon", "4", "--known", "price", "--window", "3"], "choose a window of 4 at least");
+    refused(&["--known", "price"], "--known is for series");
+}
+
+#[test]
 fn passengers_of_two_years_are_forecast_better_than_by_the_year_before() {
     let Some(path) = real_table("airline-passengers.csv") else { return };
     let bench = Bench::new();

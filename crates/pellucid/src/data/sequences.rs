@@ -126,7 +126,7 @@ impl Sequences {
                 left_out.push(name(column));
                 continue;
             }
-            values.push(numbers(table, column)?);
+            values.push(numbers(table, column, 0..table.rows())?);
             columns.push(name(column));
         }
         let target_name = target.map_or(String::new(), name);

@@ -53,6 +53,9 @@ pub struct SeriesPlan {
     pub columns: Vec<ColumnScale>,
     /// How many of them are predicted.
     pub targets: usize,
+    /// Which columns are known in advance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<usize>,
     /// Name of the column of times, if there is one, and its step.
     pub time: Option<(String, TimeStep)>,
     /// Steps that the network sees.
@@ -70,13 +73,17 @@ impl SeriesPlan {
     /// Learns from the first `steps` of a series.
     ///
     /// # Errors
-    /// Too few steps for a single window and what follows it.
+    /// Too few steps for a single window and what follows it; a window shorter than the horizon, where columns are known in
+    /// advance.
     pub fn learn(
         series: &Series,
         steps: usize,
         (window, horizon): (usize, usize),
         season: usize,
     ) -> Result<SeriesPlan, SeriesError> {
+        if !series.known.is_empty() && window < horizon {
+            return Err(SeriesError::Short { window, horizon });
+        }
         if steps < window + horizon {
             let (source_name, needed) = (series.source.clone(), window + horizon);
             return Err(SeriesError::TooShort { source_name, steps, what: " to learn from", window, horizon, needed });
@@ -94,7 +101,8 @@ impl SeriesPlan {
         };
         let naive_errors = series.values[..series.targets].iter().map(naive).collect();
         let time = series.time.as_ref().map(|time| (time.name.clone(), time.step));
-        Ok(SeriesPlan { columns, targets: series.targets, time, window, horizon, season, naive_errors })
+        let (targets, known) = (series.targets, series.known.clone());
+        Ok(SeriesPlan { columns, targets, known, time, window, horizon, season, naive_errors })
     }
 
     /// What is predicted: step by step, of each step all predicted columns.
@@ -106,40 +114,73 @@ impl SeriesPlan {
         Task::Regression { targets: (0..self.horizon).flat_map(step).collect() }
     }
 
-    /// Standardised values of all columns, step by step: [steps, columns].
+    /// Values of a step of the network's input: all columns, and those that are known `horizon` steps later.
+    pub fn width(&self) -> usize {
+        self.columns.len() + self.known.len()
+    }
+
+    /// Values of a column from the first step on, as they enter the network; of one that is known with its future.
+    fn standardised(&self, series: &Series, column: usize) -> Result<Vec<f32>, SeriesError> {
+        let scale = &self.columns[column];
+        let value = |(step, value): (usize, &f64)| {
+            if scale.log && *value <= 0.0 {
+                let (source_name, line) = (series.source.clone(), series.lines[step]);
+                return Err(SeriesError::NotPositive { source_name, line, column: scale.name.clone(), value: *value });
+            }
+            Ok(scale.standardise(*value))
+        };
+        series.values[column].iter().enumerate().map(value).collect()
+    }
+
+    /// Values of all columns, column by column.
+    fn inputs(&self, series: &Series) -> Result<Vec<Vec<f32>>, SeriesError> {
+        (0..self.columns.len()).map(|column| self.standardised(series, column)).collect()
+    }
+
+    /// What the network sees before step t: [window, width].
+    fn window_before<'a>(&'a self, inputs: &'a [Vec<f32>], t: usize) -> impl Iterator<Item = f32> + 'a {
+        (t - self.window..t).flat_map(move |step| {
+            let ahead = self.known.iter().map(move |column| inputs[*column][step + self.horizon]);
+            inputs.iter().map(move |values| values[step]).chain(ahead)
+        })
+    }
+
+    /// What the network sees behind the last step of a series: [window, width].
     ///
     /// # Errors
-    /// A value without a logarithm where the others had one.
-    pub fn inputs(&self, series: &Series) -> Result<Vec<f32>, SeriesError> {
-        let mut inputs = Vec::with_capacity(series.steps() * self.columns.len());
-        for step in 0..series.steps() {
-            for (scale, values) in self.columns.iter().zip(&series.values) {
-                let value = values[step];
-                if scale.log && value <= 0.0 {
-                    let (source_name, line) = (series.source.clone(), series.lines[step]);
-                    return Err(SeriesError::NotPositive { source_name, line, column: scale.name.clone(), value });
-                }
-                inputs.push(scale.standardise(value));
-            }
+    /// Too few steps, or too few of what is known in advance; a value without a logarithm where the others had one.
+    pub fn last_window(&self, series: &Series) -> Result<Vec<f32>, SeriesError> {
+        let (steps, source_name) = (series.steps(), series.source.clone());
+        if steps < self.window {
+            return Err(SeriesError::Window { source_name, steps, window: self.window });
         }
-        Ok(inputs)
+        let short = |column: &&usize| series.values[**column].len() < steps + self.horizon;
+        if let Some(column) = self.known.iter().find(short) {
+            return Err(SeriesError::Future {
+                source_name,
+                column: self.columns[*column].name.clone(),
+                target: self.columns[0].name.clone(),
+                horizon: self.horizon,
+                found: series.values[*column].len() - steps,
+            });
+        }
+        Ok(self.window_before(&self.inputs(series)?, steps).collect())
     }
 
     /// A row for each forecast: that from step t (the first that is predicted) for every t in `from`, whose windows lie before.
     ///
     /// # Errors
-    /// As [`SeriesPlan::inputs`].
+    /// A value without a logarithm where the others had one.
     pub fn dataset(&self, series: &Series, from: Range<usize>) -> Result<Dataset, SeriesError> {
         let inputs = self.inputs(series)?;
-        let columns = self.columns.len();
         let (mut features, mut targets) = (Vec::new(), Vec::new());
         for t in from {
-            features.extend_from_slice(&inputs[(t - self.window) * columns..t * columns]);
-            for step in t..t + self.horizon {
-                targets.extend_from_slice(&inputs[step * columns..][..self.targets]);
-            }
+            features.extend(self.window_before(&inputs, t));
+            targets.extend(
+                (t..t + self.horizon).flat_map(|step| inputs[..self.targets].iter().map(move |values| values[step])),
+            );
         }
-        let shape = vec![self.window, columns];
+        let shape = vec![self.window, self.width()];
         Ok(Dataset::new(shape, Features::F32(features), targets, self.horizon * self.targets, None)
             .expect("lengths agree"))
     }
@@ -178,8 +219,8 @@ mod tests {
         let inputs = plan.inputs(&series).expect("positive");
         assert_eq!((data.sample_shape.as_slice(), data.rows()), (&[2, 2][..], 3));
         let Features::F32(features) = &data.features else { panic!("values") };
-        assert_eq!(features[4..8], inputs[2..6]);
-        assert_eq!(data.targets, [inputs[4], inputs[6], inputs[8]]);
+        assert_eq!(features[4..8], [inputs[0][1], inputs[1][1], inputs[0][2], inputs[1][2]]);
+        assert_eq!(data.targets, inputs[0][2..5]);
         let Task::Regression { targets } = plan.task() else { panic!("a regression") };
         assert_eq!(targets[0].name, "y +1");
         assert!((targets[0].to_units(data.targets[2]) - 16.0).abs() < 1e-4);
@@ -201,5 +242,27 @@ mod tests {
         let plan = SeriesPlan::learn(&series, 2, (1, 1), 1).expect("enough");
         let error = plan.inputs(&series).expect_err("no logarithm").to_string();
         assert!(error.contains("line 4: y is 0; the model takes its logarithm"), "{error}");
+    }
+
+    #[test]
+    fn what_is_known_is_seen_at_the_steps_ahead() {
+        let text = "x,y\n-1,1\n1,2\n-2,4\n3,8\n-4,16\n5,32\n6,\n7,\n";
+        let table = Table::from_reader("s.csv", text.as_bytes(), &TableOptions::default()).expect("a table");
+        let options = SeriesOptions { known: vec!["x".to_string()], targets: vec!["y".to_string()], time: None };
+        let series = Series::read(&table, &options).expect("a series");
+        let plan = SeriesPlan::learn(&series, 6, (2, 2), 1).expect("enough");
+        assert_eq!((plan.width(), plan.known.as_slice()), (3, &[1][..]));
+        let [y, x] = [0, 1].map(|column| plan.standardised(&series, column).expect("positive"));
+        let data = plan.dataset(&series, 2..5).expect("positive");
+        let Features::F32(features) = &data.features else { panic!("values") };
+        assert_eq!(features[6..12], [y[1], x[1], x[3], y[2], x[2], x[4]]);
+        let last = plan.last_window(&series).expect("the future is known");
+        assert_eq!(last, [y[4], x[4], x[6], y[5], x[5], x[7]]);
+        let mut short = series.clone();
+        short.values[1].pop();
+        let error = plan.last_window(&short).expect_err("too little").to_string();
+        assert!(error.contains("x must be known 2 steps ahead, but there are 1 lines behind the last y"), "{error}");
+        let error = SeriesPlan::learn(&series, 6, (1, 2), 1).expect_err("not seen").to_string();
+        assert!(error.contains("choose a window of 2 at least"), "{error}");
     }
 }

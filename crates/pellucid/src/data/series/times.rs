@@ -94,8 +94,11 @@ impl TimeColumn {
         Ok(TimeColumn { name: table.names()[column].clone(), texts, step, format })
     }
 
-    /// The time `steps` after the last one, written as the others are.
-    pub fn after(&self, steps: usize) -> String {
+    /// The time of step `step`, counted from 0; of one behind the last, written as the others are.
+    pub fn at(&self, step: usize) -> String {
+        let Some(steps) = (step + 1).checked_sub(self.texts.len()).filter(|steps| *steps > 0) else {
+            return self.texts[step].clone();
+        };
         let last = self.texts.last().map(String::as_str).unwrap_or_default();
         match (self.step, self.format) {
             (TimeStep::Number(step), _) => {
@@ -323,7 +326,7 @@ mod tests {
         ] {
             let column = times(&given).expect("in order");
             assert_eq!((column.step, column.step.season()), (step, season), "{given:?}");
-            assert_eq!((column.after(1).as_str(), column.after(12).as_str()), (next, later), "{given:?}");
+            assert_eq!([0, 11].map(|more| column.at(given.len() + more)), [next, later], "{given:?}");
         }
     }
 
