@@ -192,7 +192,7 @@ pub fn prepare(data: &str, settings: &Settings, known: Option<&Preprocessing>, q
     }
     let is_text = in_texts
         || matches!(located, Located::Text(_))
-        || is_file && (settings.tokens.is_some() || settings.text.is_some());
+        || is_file && (settings.tokens.is_some() || settings.tokenizer.is_some() || settings.text.is_some());
     let is_series = is_file && !is_text && settings.horizon.is_some();
     if settings.id.is_some() && (is_text || is_series) {
         return Err(Failure::new("--id goes with neither --text, --tokens nor --horizon; drop one"));

@@ -179,7 +179,8 @@ pub fn settings_that_repeat(settings: &Settings) -> Settings {
     if let Some(data) = config.data.as_mut().filter(|data| pellucid::data::sources::find(data).is_err()) {
         *data = whole(Path::new(&*data)).to_string_lossy().into_owned();
     }
-    for path in [&mut config.test, &mut config.data_dir, &mut config.from].into_iter().flatten() {
+    for path in [&mut config.test, &mut config.data_dir, &mut config.tokenizer, &mut config.from].into_iter().flatten()
+    {
         *path = whole(path);
     }
     if let Some(Validation::File(path)) = &mut config.validation {

@@ -96,7 +96,7 @@ impl Recipe {
             settings.channels = Some(channels as u8);
         }
         if let Some(divided) = prepared.divided {
-            settings.tokens = Some(divided.tokens.to_string());
+            settings.tokens = divided.tokens.map(|kind| kind.to_string());
             settings.window = Some(divided.window);
             if task.kind() == TaskKind::Tokens {
                 settings.carry = Some(YesNo(options.windows == Windows::Carried));

@@ -96,6 +96,10 @@ pub struct Settings {
     #[arg(long, value_name = "KIND", help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<String>,
+    /// Tokens as another program learnt them: a tokenizer.json as Hugging Face's library writes it, or a vocab.txt of word pieces
+    #[arg(long, value_name = "FILE", conflicts_with = "tokens", help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
     /// Column that says which sequence a line belongs to, if the lines of a table are steps of sequences that are told apart by their target
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -507,8 +511,8 @@ impl Settings {
                 *path = there;
             }
         };
-        let Settings { test, validation, data_dir, from, data, .. } = &mut settings;
-        test.iter_mut().chain(data_dir).chain(from).for_each(beside);
+        let Settings { test, validation, data_dir, tokenizer, from, data, .. } = &mut settings;
+        test.iter_mut().chain(data_dir).chain(tokenizer).chain(from).for_each(beside);
         if let Some(Validation::File(path)) = validation {
             beside(path);
         }
@@ -537,6 +541,9 @@ impl Settings {
         }
         Ok(settings)
     }
+        if settings.tokens.is_some() && settings.tokenizer.is_some() {
+            return Err(Failure::new("tokens and tokenizer exclude each other; remove one"));
+        }
 
     /// The settings as TOML text.
     pub fn to_toml(&self) -> String {
@@ -566,6 +573,9 @@ impl Settings {
         }
         if self.test_fraction.is_some() {
             file.test = None;
+        if self.tokens.is_some() || self.tokenizer.is_some() {
+            (file.tokens, file.tokenizer) = (None, None);
+        }
         }
         // What a setting serialises to is there only where something was said.
         let as_map = |settings: &Settings| match serde_json::to_value(settings) {
@@ -586,7 +596,11 @@ impl Settings {
 
     /// The first setting given that only texts know.
     pub fn text_setting(&self) -> Option<&'static str> {
-        let given = [("--tokens", self.tokens.is_some()), ("--carry", self.carry.is_some())];
+        let given = [
+            ("--tokens", self.tokens.is_some()),
+            ("--tokenizer", self.tokenizer.is_some()),
+            ("--carry", self.carry.is_some()),
+        ];
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }
 

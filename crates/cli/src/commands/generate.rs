@@ -85,10 +85,11 @@ impl Writer {
 }
 
 fn tokens_of(tokenizer: &Tokenizer, prompt: Option<&str>) -> Outcome<Vec<u32>> {
-    match prompt.filter(|prompt| !prompt.is_empty()) {
-        Some(prompt) => tokenizer.encode(prompt).map_err(|error| Failure::new(format!("--prompt: {error}"))),
-        None => tokenizer.encode("\n").map_err(|_| {
-            Failure::new("the model knows no line break to begin behind; give it a beginning with --prompt")
-        }),
-    }
+    let no_beginning = "the model knows no line break to begin behind; give it a beginning with --prompt";
+    let tokens = match prompt.filter(|prompt| !prompt.is_empty()) {
+        Some(prompt) => tokenizer.encode(prompt).map_err(|error| Failure::new(format!("--prompt: {error}")))?,
+        None => tokenizer.encode("\n").map_err(|_| Failure::new(no_beginning))?,
+    };
+    // To the tokenizers of others, white space need not be one.
+    if tokens.is_empty() { Err(Failure::new(no_beginning)) } else { Ok(tokens) }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pellucid::data::files::Files;
 use pellucid::data::pipeline::labelled_rows;
-use pellucid::data::text::{DocumentPlan, TextFiles, TokenKind};
+use pellucid::data::text::{DocumentPlan, TextFiles, TokenKind, TokenSource, Tokenizer};
 use pellucid::data::{FitOptions, Table, Task};
 use pellucid::model::Preprocessing;
 
@@ -13,13 +13,14 @@ use super::folders::{self, InFolders, scored_part};
 use super::labelled::Labelled;
 use super::pictures::memory_bytes;
 use super::tables::read_table;
-use super::{Prepared, Rows, images};
+use super::texts::kind_of;
+use super::{Prepared, Rows, images, texts};
 use crate::error::{Failure, Outcome};
 use crate::format::count;
 use crate::settings::{Memory, Settings, Validation};
 
 /// Tokens of a document that are read at most, where nothing is said.
-const LENGTH: usize = 256;
+pub const LENGTH: usize = 256;
 /// Words that are known at most, where nothing is said.
 const WORDS: usize = 20_000;
 
@@ -33,7 +34,8 @@ pub(super) fn load(path: &Path, column: &str, settings: &Settings, known: Option
     if let Some(flag) = settings.picture_setting() {
         return Err(Failure::new(format!("{flag} is for files of pictures or texts; {name} is a table")));
     }
-    let kind_and_most = tokens(settings)?;
+    let (source, most) = tokens(settings, known)?;
+    let kind = kind_of(&source);
     if settings.target.len() > 1 {
         return Err(Failure::new("one --target is said of a text; give one"));
     }
@@ -44,8 +46,8 @@ pub(super) fn load(path: &Path, column: &str, settings: &Settings, known: Option
     let mut notes = Vec::new();
     let labelled = Labelled::new(&table, settings, "said of each text", &mut notes)?;
     let learnt = &labelled.split.train;
-    let mut plan = DocumentPlan::learn(&table, column, &labelled.options, learnt, kind_and_most)?;
-    take_known(&mut plan, known);
+    let mut plan = DocumentPlan::learn(&table, column, &labelled.options, learnt, (source, most))?;
+    keep_length(&mut plan, known);
     notes.extend(cut_note(&plan, &table, learnt)?);
     notes.extend(labelled.left_out(table.rows()));
     let data = plan.dataset(&table, &labelled.rows, true)?;
@@ -65,7 +67,7 @@ pub(super) fn load(path: &Path, column: &str, settings: &Settings, known: Option
         shares: labelled.shares,
         split,
         notes,
-        ..prepared(plan, kind_and_most.0, [train, validation, test])
+        ..prepared(plan, kind, [train, validation, test])
     })
 }
 
@@ -76,7 +78,8 @@ pub(super) fn load_files(files: Files, settings: &Settings, known: Option<&Prepr
     if let Some(flag) = settings.picture_setting().filter(|flag| *flag != "--skip-bad") {
         return Err(Failure::new(format!("{flag} is for pictures, not for the texts in {}", path.display())));
     }
-    let kind_and_most = tokens(settings)?;
+    let (source, most) = tokens(settings, known)?;
+    let kind = kind_of(&source);
     let texts = TextFiles::load(files, COLUMNS, None, memory_bytes(settings.memory), settings.skip_bad)?;
     let task = folders::task(&texts.classes, "texts", settings)?;
     let TextFiles { table, classes, labels, parts, mut notes } = texts;
@@ -84,8 +87,8 @@ pub(super) fn load_files(files: Files, settings: &Settings, known: Option<&Prepr
     let in_folders = InFolders { what: "text", classes: &classes, labels: &labels, parts: &parts, name: &name };
     let divided = in_folders.divide(settings, &mut notes)?;
     let learnt = &divided.split.train;
-    let mut plan = DocumentPlan::with_task(&table, [0, 1], task, learnt, kind_and_most)?;
-    take_known(&mut plan, known);
+    let mut plan = DocumentPlan::with_task(&table, [0, 1], task, learnt, (source, most))?;
+    keep_length(&mut plan, known);
     notes.extend(cut_note(&plan, &table, learnt)?);
     let all: Vec<u32> = (0..table.rows() as u32).collect();
     let data = Arc::new(plan.dataset(&table, &all, true)?);
@@ -98,19 +101,19 @@ pub(super) fn load_files(files: Files, settings: &Settings, known: Option<&Prepr
         shares: divided.shares,
         split: divided.how,
         notes,
-        ..prepared(plan, kind_and_most.0, parts)
+        ..prepared(plan, kind, parts)
     })
 }
 
-/// Tokens and length of a model, if it is known.
-fn take_known(plan: &mut DocumentPlan, known: Option<&Preprocessing>) {
+/// The length of a model, if it is known, however short the documents are.
+fn keep_length(plan: &mut DocumentPlan, known: Option<&Preprocessing>) {
     if let Some(Preprocessing::Documents { plan: known }) = known {
-        (plan.tokenizer, plan.length) = (known.tokenizer.clone(), known.length);
+        plan.length = known.length;
     }
 }
 
 /// What all documents have in common.
-fn prepared(plan: DocumentPlan, kind: TokenKind, parts: [Rows; 3]) -> Prepared {
+fn prepared(plan: DocumentPlan, kind: Option<TokenKind>, parts: [Rows; 3]) -> Prepared {
     let divided = Some(super::Divided { tokens: kind, window: plan.length });
     Prepared { divided, ..Prepared::of(plan.task.clone(), Preprocessing::Documents { plan }, parts) }
 }
@@ -169,20 +172,24 @@ pub fn scored_texts(
     Ok((format!("{what} of {path}"), Rows { data, rows, cells }))
 }
 
-/// What tokens are, and how many are read of a document at most. Refuses settings that documents do not know.
-fn tokens(settings: &Settings) -> Outcome<(TokenKind, usize)> {
+/// Where tokens come from, and how many are read of a document at most. Refuses settings that documents do not know.
+fn tokens(settings: &Settings, known: Option<&Preprocessing>) -> Outcome<(TokenSource, usize)> {
     if settings.carry.is_some() {
         return Err(Failure::new(
             "--carry is for a text that is written on, not for texts that are told apart; drop it",
         ));
     }
     images::refuse_augmentation(settings)?;
-    let kind = match &settings.tokens {
-        Some(kind) => kind.parse().map_err(|error| Failure::new(format!("--tokens: {error}")))?,
-        None => TokenKind::Words(WORDS),
+    if let Some(Preprocessing::Documents { plan }) = known {
+        return Ok((TokenSource::Known(plan.tokenizer.clone()), plan.length));
+    }
+    let source = texts::source(settings, TokenKind::Words(WORDS))?;
+    let usual = match &source {
+        TokenSource::Known(Tokenizer::Pretrained { tokenizer }) => tokenizer.most(),
+        _ => None,
     };
     match settings.window {
         Some(0) => Err(Failure::new("--window is a number of tokens from 1 on")),
-        window => Ok((kind, window.unwrap_or(LENGTH))),
+        window => Ok((source, window.or(usual).unwrap_or(LENGTH))),
     }
 }

@@ -185,6 +185,7 @@ fn refuse(settings: &Settings, name: &str) -> Outcome<()> {
         ("--validation with a file", matches!(settings.validation, Some(Validation::File(_)))),
         ("--weights", settings.weights.is_some()),
         ("--tokens", settings.tokens.is_some()),
+        ("--tokenizer", settings.tokenizer.is_some()),
         ("--carry", settings.carry.is_some()),
     ];
     if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {

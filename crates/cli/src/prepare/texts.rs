@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pellucid::data::Task;
-use pellucid::data::text::{TokenKind, Tokenizer, read_text, token_windows};
+use pellucid::data::text::{PretrainedTokenizer, TokenKind, TokenSource, Tokenizer, read_text, token_windows};
 use pellucid::model::Preprocessing;
 
 use super::{Prepared, Rows, Shares, images};
@@ -20,8 +20,8 @@ const VALIDATION: f64 = 0.1;
 /// How a text was divided, as settings say it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Divided {
-    /// What its tokens are.
-    pub tokens: TokenKind,
+    /// What its tokens are, if they were learnt from it.
+    pub tokens: Option<TokenKind>,
     /// Tokens of a window.
     pub window: usize,
 }
@@ -32,20 +32,16 @@ pub(super) fn load(path: &Path, settings: &Settings, known: Option<&Preprocessin
     let name = path.display().to_string();
     refuse(settings, &name)?;
     let text = read_text(path)?;
-    let kind = match &settings.tokens {
-        Some(kind) => kind.parse().map_err(|error| Failure::new(format!("--tokens: {error}")))?,
-        None => TokenKind::Characters,
-    };
-    let (known, window) = match known {
-        Some(Preprocessing::Text { tokenizer, window }) => (Some(tokenizer.clone()), *window),
-        _ => (None, WINDOW),
+    let (source, window) = match known {
+        Some(Preprocessing::Text { tokenizer, window }) => (TokenSource::Known(tokenizer.clone()), *window),
+        _ => (source(settings, TokenKind::Characters)?, WINDOW),
     };
     let window = settings.window.unwrap_or(window);
     let shares = shares(settings)?;
     let [train, validation, test] = parts(&text, shares);
     // Characters of all the text, so that what is set apart has none that are unknown; all else is learnt from the beginning.
-    let tokenizer =
-        known.unwrap_or_else(|| Tokenizer::learn(kind, if kind == TokenKind::Characters { &text } else { train }));
+    let kind = kind_of(&source);
+    let tokenizer = source.tokenizer(|| if kind == Some(TokenKind::Characters) { &text } else { train }.to_string());
     let rows = |part: &str| windows(part, &name, &tokenizer, window);
     let train_rows = rows(train)?;
     let apart = |part: &str| if part.is_empty() { Ok(nothing(window)) } else { rows(part) };
@@ -88,6 +84,25 @@ fn nothing(window: usize) -> Rows {
     let features = pellucid::data::Features::F32(Vec::new());
     let data = pellucid::data::Dataset::new(vec![window], features, Vec::new(), window, None);
     Rows { data: Arc::new(data.expect("nothing fits")), rows: Vec::new(), cells: None }
+}
+
+/// Where tokens come from: what the settings say, or else learnt ones of the kind that is `usual`.
+pub(super) fn source(settings: &Settings, usual: TokenKind) -> Outcome<TokenSource> {
+    if let Some(path) = &settings.tokenizer {
+        let tokenizer =
+            PretrainedTokenizer::open(path).map_err(|error| Failure::new(format!("--tokenizer: {error}")))?;
+        return Ok(TokenSource::Known(Tokenizer::Pretrained { tokenizer }));
+    }
+    let kind = settings.tokens.as_deref().map_or(Ok(usual), str::parse);
+    Ok(TokenSource::Learnt(kind.map_err(|error| Failure::new(format!("--tokens: {error}")))?))
+}
+
+/// The kind of tokens that are learnt.
+pub(super) fn kind_of(source: &TokenSource) -> Option<TokenKind> {
+    match source {
+        TokenSource::Learnt(kind) => Some(*kind),
+        TokenSource::Known(_) => None,
+    }
 }
 
 /// Refuses settings that a text does not know.

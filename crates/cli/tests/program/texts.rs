@@ -194,3 +194,60 @@ fn an_archive_of_texts_cannot_lead_out_of_itself() {
     assert_eq!(hash(&train(&bench, "a.tar", &[])), hash(&train(&bench, "plain", &[])));
     assert!(!bench.path("../evil").exists());
 }
+
+/// The tokenizer of this name among those that the library's tests are made with.
+fn tokenizer(name: &str) -> serde_json::Value {
+    let all = include_str!("../../../pellucid/src/data/text/pretrained/tests.json");
+    let all: serde_json::Value = serde_json::from_str(all).expect("JSON");
+    let cases = all["cases"].as_array().expect("cases");
+    cases.iter().find(|case| case["name"] == name).expect("a case")["tokenizer"].clone()
+}
+
+#[test]
+fn tokens_of_another_program_are_read_and_kept_in_the_model() {
+    let bench = Bench::new();
+    put(&bench, "mails", &set("", 40, 0));
+    let words = "dear reader , and so it goes on with this that . meeting invoice agenda winner free pri ##ze";
+    let pieces = format!("[PAD]\n[UNK]\n[CLS]\n[SEP]\n{}\n", words.replace(' ', "\n"));
+    bench.write("vocab.txt", &pieces);
+    let run = train(&bench, "mails", &["--tokenizer", "vocab.txt", "--out", "run"]);
+    assert!(accuracy(&run) > 0.9, "{run}");
+    assert_eq!(hash(&train(&bench, "run/config.toml", &[])), hash(&run), "the settings name the file");
+    fs::remove_file(bench.path("vocab.txt")).expect("removes");
+    put(&bench, "new", &[file("b.txt", "a free PRIZÉ, free"), file("a.txt", "invoice for the meeting")]);
+    let predicted = bench.ok(&["predict", "run", "--data", "new"]);
+    let lines: Vec<&str> = predicted.lines().collect();
+    assert!(lines[1].starts_with("a.txt,post,") && lines[2].starts_with("b.txt,spam,"), "{predicted}");
+    let further = bench
+        .json(&["train", "mails", "--from", "run", "--freeze", "backbone", "-q", "--epochs", "20", "--lr", "0.05"]);
+    assert!(accuracy(&further) > 0.9, "{further}");
+
+    let message = bench.fails(&["train", "mails", "--tokenizer", "vocab.txt"]);
+    assert!(message.contains("--tokenizer: vocab.txt: "), "{message}");
+    bench.write("t.json", r#"{"model": {"type": "WordPiece"}}"#);
+    let message = bench.fails(&["train", "mails", "--tokenizer", "t.json"]);
+    assert!(message.contains("t.json: model: missing field `vocab`"), "{message}");
+    bench.write("vocab.txt", &pieces);
+    let message = bench.fails(&["train", "mails", "--tokenizer", "vocab.txt", "--window", "2"]);
+    assert!(message.contains("2 tokens of a document are too few beside the 2"), "{message}");
+    let message = bench.fails(&["train", "mails", "--tokenizer", "vocab.txt", "--tokens", "words"]);
+    assert!(message.contains("--tokens"), "{message}");
+    bench.write("t.csv", "a,b\n1,2\n");
+    let message = bench.fails(&["train", "t.csv", "--text", "a", "--tokenizer", "t.csv"]);
+    assert!(message.contains("t.csv") && message.contains("vocab.txt of word pieces"), "{message}");
+}
+
+#[test]
+fn a_text_is_written_on_in_the_tokens_of_another_program() {
+    let bench = Bench::new();
+    bench.write("fox.txt", &"The quick brown fox jumps over the lazy dog.\n".repeat(60));
+    bench.write("tokenizer.json", &tokenizer("byte-level by a pattern").to_string());
+    let network = "embedding 16 -> gru 32 -> dense";
+    let common = ["train", "fox.txt", "--tokenizer", "tokenizer.json", "--window", "16", "--net", network];
+    let run = bench.json(&[&common[..], &["--epochs", "30", "--lr", "0.02", "-q", "--out", "run"]].concat());
+    let validation = run["metrics"]["validation"].as_object().expect("metrics");
+    assert!(validation["perplexity"].as_f64().expect("a number") < 1.2, "{run}");
+    fs::remove_file(bench.path("tokenizer.json")).expect("removes");
+    let written = bench.ok(&["generate", "run", "--prompt", "The quick", "--length", "12", "--temperature", "0"]);
+    assert!(written.contains("The quick brown fox jumps"), "{written}");
+}

@@ -1,11 +1,14 @@
 //! Documents with an answer each: rows of a table that have a column of text. (Files of text are made such a table.)
 //!
 //! A document becomes its tokens, as many as the longest document to be learnt from has, up to a limit; a longer one is cut at
-//! its end, a shorter one filled with padding. A document without any token is read as one of padding.
+//! its end, a shorter one filled with padding. A document without any token is read as one of padding. The frame that another
+//! program's tokenizer puts around a document (`[CLS] … [SEP]`) stays whole.
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{TextError, TokenKind, Tokenizer};
+use super::{TextError, TokenSource, Tokenizer};
 use crate::data::pipeline::{PipelineError, find_column, target};
 use crate::data::{Dataset, Features, FitOptions, Table, Task};
 
@@ -16,7 +19,7 @@ pub struct DocumentPlan {
     pub column: String,
     /// The column of answers.
     pub target: String,
-    /// What tokens are; of texts in lower case, white space left out where tokens are words.
+    /// What tokens are; where they were learnt here, of texts in lower case, white space left out if they are words.
     pub tokenizer: Tokenizer,
     /// Tokens of a row.
     pub length: usize,
@@ -44,6 +47,14 @@ pub enum DocumentError {
         /// The character.
         error: super::UnknownToken,
     },
+    /// No room beside the frame.
+    #[error("{most} tokens of a document are too few beside the {frame} that the tokenizer puts around it; allow more")]
+    Frame {
+        /// Tokens of a document.
+        most: usize,
+        /// Those of the frame.
+        frame: usize,
+    },
     /// No text to learn tokens from.
     #[error("{table}: column `{column}` is empty in all rows to learn from")]
     Empty {
@@ -64,7 +75,7 @@ impl DocumentPlan {
         column: &str,
         options: &FitOptions,
         rows: &[u32],
-        (kind, most): (TokenKind, usize),
+        (source, most): (TokenSource, usize),
     ) -> Result<DocumentPlan, DocumentError> {
         let text = find_column(table, column)?;
         let target = match options.targets.first() {
@@ -75,7 +86,7 @@ impl DocumentPlan {
             return Err(DocumentError::Twice(table.names()[text].clone()));
         }
         let task = target::learn(table, &[target], options.task, rows)?;
-        DocumentPlan::with_task(table, [text, target], task, rows, (kind, most))
+        DocumentPlan::with_task(table, [text, target], task, rows, (source, most))
     }
 
     /// The same where it is known what is said of a document; `columns` are those of texts and answers.
@@ -87,28 +98,37 @@ impl DocumentPlan {
         [text, target]: [usize; 2],
         task: Task,
         rows: &[u32],
-        (kind, most): (TokenKind, usize),
+        (source, most): (TokenSource, usize),
     ) -> Result<DocumentPlan, DocumentError> {
-        let all: String = rows.iter().map(|row| lower(table, *row, text) + "\n").collect();
-        let tokenizer = Tokenizer::learn(kind, &all);
+        let all = || rows.iter().map(|row| table.cell(*row as usize, text).to_lowercase() + "\n").collect();
+        let tokenizer = source.tokenizer(all);
         let [column, target] = [text, target].map(|index| table.names()[index].clone());
         let mut plan = DocumentPlan { column, target, tokenizer, length: most, task };
         let longest = plan.tokens(table, rows)?.iter().map(Vec::len).max().unwrap_or(0);
         if longest == 0 {
             return Err(DocumentError::Empty { table: table.name().to_string(), column: plan.column });
         }
-        plan.length = longest.min(most);
+        let frame = plan.frame();
+        if most <= frame {
+            return Err(DocumentError::Frame { most, frame });
+        }
+        plan.length = (longest + frame).min(most);
         Ok(plan)
     }
 
-    /// How many tokens there are, with that of padding, which is the last.
+    /// How many tokens there are, with that of padding.
     pub fn vocabulary(&self) -> usize {
-        self.tokenizer.vocabulary() + 1
+        self.tokenizer.vocabulary().max(self.padding() as usize + 1)
     }
 
-    /// The token of padding.
+    /// The token of padding: the tokenizer's own, or else one behind all others.
     pub fn padding(&self) -> u32 {
-        self.tokenizer.vocabulary() as u32
+        self.tokenizer.padding().unwrap_or(self.tokenizer.vocabulary() as u32)
+    }
+
+    /// Tokens around each document.
+    fn frame(&self) -> usize {
+        self.tokenizer.frame().iter().map(|side| side.len()).sum()
     }
 
     /// The inputs of `rows`, with their answers if they are `answered`.
@@ -118,10 +138,12 @@ impl DocumentPlan {
     pub fn dataset(&self, table: &Table, rows: &[u32], answered: bool) -> Result<Dataset, DocumentError> {
         let mut features = Vec::with_capacity(rows.len() * self.length);
         let mut lengths = Vec::with_capacity(rows.len());
+        let ([before, behind], room) = (self.tokenizer.frame(), self.length.saturating_sub(self.frame()));
         for tokens in self.tokens(table, rows)? {
-            lengths.push(tokens.len().clamp(1, self.length) as u32);
-            let kept = tokens.iter().take(self.length).map(|token| *token as f32);
-            features.extend(kept.chain(std::iter::repeat(self.padding() as f32)).take(self.length));
+            let tokens = &tokens[..tokens.len().min(room)];
+            lengths.push((tokens.len() + self.frame()).clamp(1, self.length) as u32);
+            let framed = before.iter().chain(tokens).chain(behind).map(|token| *token as f32);
+            features.extend(framed.chain(std::iter::repeat(self.padding() as f32)).take(self.length));
         }
         let (targets, width) = match answered {
             true => {
@@ -139,7 +161,7 @@ impl DocumentPlan {
     /// # Errors
     /// As [`DocumentPlan::dataset`].
     pub fn cut(&self, table: &Table, rows: &[u32]) -> Result<usize, DocumentError> {
-        Ok(self.tokens(table, rows)?.iter().filter(|tokens| tokens.len() > self.length).count())
+        Ok(self.tokens(table, rows)?.iter().filter(|tokens| tokens.len() + self.frame() > self.length).count())
     }
 
     fn tokens(&self, table: &Table, rows: &[u32]) -> Result<Vec<Vec<u32>>, DocumentError> {
@@ -151,22 +173,28 @@ impl DocumentPlan {
         let document = |row: &u32| {
             let tokens = self
                 .tokenizer
-                .encode(&lower(table, *row, column))
+                .encode(&self.text(table, *row, column))
                 .map_err(|error| DocumentError::Unknown { place: table.place(*row as usize), error })?;
             Ok(tokens.into_iter().filter(|token| !blank[*token as usize]).collect())
         };
         rows.iter().map(document).collect()
     }
-}
 
-fn lower(table: &Table, row: u32, column: usize) -> String {
-    table.cell(row as usize, column).to_lowercase()
+    /// A document as the tokenizer takes it.
+    fn text<'a>(&self, table: &'a Table, row: u32, column: usize) -> Cow<'a, str> {
+        let text = table.cell(row as usize, column);
+        match self.tokenizer {
+            Tokenizer::Pretrained { .. } => Cow::Borrowed(text),
+            _ => Cow::Owned(text.to_lowercase()),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::data::TableOptions;
+    use crate::data::text::TokenKind;
 
     #[test]
     fn documents_are_padded_and_cut() {
@@ -174,7 +202,13 @@ mod tests {
         let table = Table::from_reader("r.csv", text.as_bytes(), &TableOptions::default()).expect("a table");
         let rows: Vec<u32> = (0..5).collect();
         let learn = |column: &str, most: usize| {
-            DocumentPlan::learn(&table, column, &FitOptions::default(), &rows, (TokenKind::Words(100), most))
+            DocumentPlan::learn(
+                &table,
+                column,
+                &FitOptions::default(),
+                &rows,
+                (TokenSource::Learnt(TokenKind::Words(100)), most),
+            )
         };
         let plan = learn("review", 5).expect("documents");
         assert_eq!((plan.length, plan.target.as_str()), (5, "kind"));

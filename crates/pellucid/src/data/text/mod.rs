@@ -1,12 +1,13 @@
 //! Texts: from files to token numbers, and windows of them to learn from.
 //!
-//! A tokenizer is learnt from a text, or needs nothing to be learnt; a model holds it. A language model reads a window of
+//! A tokenizer is learnt from a text, needs nothing to be learnt, or is read from a file of another program; a model holds it. A language model reads a window of
 //! tokens and predicts, at each of them, the one that follows.
 
 mod bpe;
 mod documents;
 mod files;
 mod pieces;
+mod pretrained;
 mod read;
 mod tokenizer;
 mod windows;
@@ -14,8 +15,9 @@ mod windows;
 pub use bpe::BytePairs;
 pub use documents::{DocumentError, DocumentPlan};
 pub use files::{TextFiles, UnlabelledTexts};
+pub use pretrained::{PretrainedTokenizer, TokenizerError};
 pub use read::read_text;
-pub use tokenizer::{TokenKind, Tokenizer, UnknownToken};
+pub use tokenizer::{TokenKind, TokenSource, Tokenizer, UnknownToken};
 pub use windows::token_windows;
 
 /// Why a text cannot be used.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bpe::BytePairs;
 use super::pieces::pieces;
+use super::pretrained::PretrainedTokenizer;
 
 /// What tokens are made of, before anything is learnt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +67,29 @@ impl FromStr for TokenKind {
     }
 }
 
+/// Where a tokenizer comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TokenSource {
+    /// It is learnt, with tokens of this kind.
+    Learnt(TokenKind),
+    /// It is there already.
+    Known(Tokenizer),
+}
+
+impl TokenSource {
+    /// The tokenizer, learnt from `text` unless it is there.
+    pub fn tokenizer(self, text: impl FnOnce() -> String) -> Tokenizer {
+        match self {
+            TokenSource::Learnt(kind) => Tokenizer::learn(kind, &text()),
+            TokenSource::Known(tokenizer) => tokenizer,
+        }
+    }
+}
+
 /// What a word that is not known becomes, and is shown as.
 const UNKNOWN: &str = "\u{fffd}";
 
-/// A learnt division of texts into tokens.
+/// A division of texts into tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Tokenizer {
@@ -89,6 +109,11 @@ pub enum Tokenizer {
     Bpe {
         /// The pairs.
         pairs: BytePairs,
+    },
+    /// One that another program learnt.
+    Pretrained {
+        /// The tokenizer.
+        tokenizer: PretrainedTokenizer,
     },
 }
 
@@ -133,6 +158,7 @@ impl Tokenizer {
             Tokenizer::Bytes => 256,
             Tokenizer::Words { vocabulary } => vocabulary.len(),
             Tokenizer::Bpe { pairs } => pairs.vocabulary(),
+            Tokenizer::Pretrained { tokenizer } => tokenizer.vocabulary(),
         }
     }
 
@@ -143,6 +169,23 @@ impl Tokenizer {
             Tokenizer::Bytes => "bytes".to_string(),
             Tokenizer::Words { .. } => format!("{} words", self.vocabulary()),
             Tokenizer::Bpe { .. } => format!("{} byte pairs", self.vocabulary()),
+            Tokenizer::Pretrained { tokenizer } => format!("{} {}", self.vocabulary(), tokenizer.what()),
+        }
+    }
+
+    /// What is put before and behind the tokens of a document: nothing, unless another program wants it.
+    pub fn frame(&self) -> [&[u32]; 2] {
+        match self {
+            Tokenizer::Pretrained { tokenizer } => tokenizer.frame(),
+            _ => [&[], &[]],
+        }
+    }
+
+    /// The token of padding, if it is one of the tokenizer's.
+    pub fn padding(&self) -> Option<u32> {
+        match self {
+            Tokenizer::Pretrained { tokenizer } => tokenizer.padding(),
+            _ => None,
         }
     }
 
@@ -166,6 +209,7 @@ impl Tokenizer {
                 Ok(pieces(text, false).map(|word| numbers.get(word).copied().unwrap_or(0)).collect())
             }
             Tokenizer::Bpe { pairs } => Ok(pairs.encode(text)),
+            Tokenizer::Pretrained { tokenizer } => Ok(tokenizer.encode(text)),
         }
     }
 
@@ -178,6 +222,7 @@ impl Tokenizer {
             Tokenizer::Bytes => (0..=u8::MAX).map(|byte| vec![byte]).collect(),
             Tokenizer::Words { vocabulary } => vocabulary.iter().map(|word| word.clone().into_bytes()).collect(),
             Tokenizer::Bpe { pairs } => pairs.bytes().to_vec(),
+            Tokenizer::Pretrained { tokenizer } => tokenizer.bytes(),
         }
     }
 
