@@ -22,7 +22,7 @@ use pellucid::model::Preprocessing;
 use pellucid::train::Part;
 
 pub use describe::{class_shares, column_rows, summary_text};
-pub use documents::{scored_documents, scored_texts};
+pub use documents::{LENGTH, scored_documents, scored_texts};
 pub use images::{image_rows, pixel_rows};
 pub use locate::{Located, locate};
 pub use pictures::{memory_bytes, picture_input, scored_pictures, with_workers};

@@ -71,6 +71,7 @@ pub fn data_of(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared
 }
 
 fn load(data: &str, settings: &Settings, transfer: Option<&Transfer>, quiet: bool) -> Outcome<Prepared> {
+    let settings = &transfer.map_or_else(|| settings.clone(), |transfer| transfer.for_data(settings));
     let known = transfer.and_then(Transfer::preprocessing);
     let mut prepared = prepare(data, settings, known, quiet)?;
     if transfer.is_none() && wants_two_outputs(settings, &prepared) {

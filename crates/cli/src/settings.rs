@@ -108,15 +108,15 @@ pub struct Settings {
     #[arg(long, value_name = "N", help_heading = DATA)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub horizon: Option<usize>,
-    /// Column with the times of a series [default: the first of dates], of the steps of sequences [default: none], or of the rows
-    /// of a table, the last of which are set apart then
-    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = DATA)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     /// Columns of a series that are known in advance (a calendar, a price, a weather forecast): a forecast sees them at its own
     /// steps too. Lines at the end whose target is empty are that future
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', allow_hyphen_values = true, help_heading = DATA)]
     #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<String>,
+    /// Column with the times of a series [default: the first of dates], of the steps of sequences [default: none], or of the rows
+    /// of a table, the last of which are set apart then
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, help_heading = DATA)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
     /// Steps of a season of a series, for comparison and for the default window; 1 for none [default: from the times: 12 for months, 7 for days, …]
     #[arg(long, value_name = "N", help_heading = DATA)]
@@ -140,14 +140,19 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipe: Option<String>,
     /// Begin with this trained model: its layers before the last dense one, its preprocessing of pictures and texts. Or with
-    /// the weights of others (.safetensors, .pt, .pth, .npz) for the network --net
-    #[arg(long, value_name = "MODEL|WEIGHTS", help_heading = NETWORK)]
+    /// the weights of others (.safetensors, .pt, .pth, .npz) for the network --net. Or, for documents, with an encoder such as
+    /// BERT: a folder of config.json, model.safetensors and tokenizer.json
+    #[arg(long, value_name = "MODEL|WEIGHTS|FOLDER", help_heading = NETWORK)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
     /// Layers in the place of the last dense one of --from; or keep, for all layers of the model [default: dense]
     #[arg(long, value_name = "NOTATION|keep", help_heading = NETWORK)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
+    /// How an encoder of texts makes one row of all steps: mean, first or max [default: as its folder says, or mean]
+    #[arg(long, value_name = "NAME", help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<String>,
     /// Names of weights made names of parameters: FROM=TO with *, or a beginning to drop, separated by commas: "module.,
     /// features.*=*"
     #[arg(long, value_name = "RULES", help_heading = NETWORK)]
@@ -536,14 +541,14 @@ impl Settings {
         if settings.fold.is_some() && settings.validation.is_some() {
             return Err(Failure::new("fold and validation exclude each other; remove one"));
         }
+        if settings.tokens.is_some() && settings.tokenizer.is_some() {
+            return Err(Failure::new("tokens and tokenizer exclude each other; remove one"));
+        }
         if settings.no_early_stopping && (settings.patience.is_some() || settings.monitor.is_some()) {
             return Err(Failure::new("no-early-stopping excludes patience and monitor; remove one"));
         }
         Ok(settings)
     }
-        if settings.tokens.is_some() && settings.tokenizer.is_some() {
-            return Err(Failure::new("tokens and tokenizer exclude each other; remove one"));
-        }
 
     /// The settings as TOML text.
     pub fn to_toml(&self) -> String {
@@ -568,14 +573,14 @@ impl Settings {
         if self.fold.is_some() {
             file.validation = None;
         }
+        if self.tokens.is_some() || self.tokenizer.is_some() {
+            (file.tokens, file.tokenizer) = (None, None);
+        }
         if self.test.is_some() {
             file.test_fraction = None;
         }
         if self.test_fraction.is_some() {
             file.test = None;
-        if self.tokens.is_some() || self.tokenizer.is_some() {
-            (file.tokens, file.tokenizer) = (None, None);
-        }
         }
         // What a setting serialises to is there only where something was said.
         let as_map = |settings: &Settings| match serde_json::to_value(settings) {
@@ -616,12 +621,13 @@ impl Settings {
 
     /// The first setting given that only runs --from a model or weights know.
     pub fn transfer_setting(&self) -> Option<&'static str> {
-        let given = [
-            ("--head", self.head.is_some()),
-            ("--rename", self.rename.is_some()),
-            ("--in-order", self.in_order),
-            ("--lenient", self.lenient),
-        ];
+        let given = [("--head", self.head.is_some()), ("--pooling", self.pooling.is_some())];
+        given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag).or(self.weights_setting())
+    }
+
+    /// The first setting given that only weights of others know.
+    pub fn weights_setting(&self) -> Option<&'static str> {
+        let given = [("--rename", self.rename.is_some()), ("--in-order", self.in_order), ("--lenient", self.lenient)];
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }
 

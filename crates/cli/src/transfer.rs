@@ -1,4 +1,5 @@
-//! What a run begins with instead of random numbers: a trained model, or weights that another program saved.
+//! What a run begins with instead of random numbers: a trained model, weights that another program saved, or an encoder of
+//! texts that others trained.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -7,12 +8,12 @@ use std::sync::Arc;
 use kernels::device::Device;
 use pellucid::graph::{Graph, Parameters};
 use pellucid::model::weights::{Matching, Outcome as Match, Renaming, Weights};
-use pellucid::model::{Model, Preprocessing};
+use pellucid::model::{Encoder, Model, Pooling, Preprocessing};
 use pellucid::nn::notation::Network;
 use pellucid::nn::{BuiltNetwork, backbone, with_head};
 
 use crate::error::{Failure, Outcome};
-use crate::prepare::Prepared;
+use crate::prepare::{LENGTH, Prepared};
 use crate::recipe::{Recipe, network};
 use crate::run_folder::model_path;
 use crate::settings::Settings;
@@ -33,6 +34,8 @@ enum Origin {
     Model(Box<Model>),
     /// Weights for the network of `--net`.
     Weights(Box<Weights>),
+    /// An encoder of texts, and how it makes one row of its steps.
+    Encoder(Box<Encoder>, Pooling),
 }
 
 /// The network of a run that begins with something.
@@ -59,17 +62,29 @@ impl Transfer {
                 None => Ok(None),
             };
         };
-        let path = model_path(path);
-        let origin = if settings.net.is_some() {
+        let is_encoder = path.is_dir() && Encoder::is_at(path);
+        if settings.pooling.is_some() && !is_encoder {
+            let message = format!("--pooling is for encoders of texts; {} is no folder of one", path.display());
+            return Err(Failure::new(message));
+        }
+        let path = if is_encoder { path.clone() } else { model_path(path) };
+        let origin = if is_encoder {
+            let encoder = Encoder::open(&path)?;
+            if let Some(flag) = settings.weights_setting().or(settings.net.as_ref().map(|_| "--net")) {
+                return Err(Failure::new(format!("{flag} is for weights alone; {} says its network", path.display())));
+            }
+            let pooling = settings.pooling.as_deref().map(str::parse).transpose();
+            let pooling = pooling.map_err(|error| Failure::new(format!("--pooling: {error}")))?;
+            let pooling = pooling.unwrap_or(encoder.pooling());
+            Origin::Encoder(Box::new(encoder), pooling)
+        } else if settings.net.is_some() {
             Origin::Weights(Box::new(Weights::open(&path)?))
         } else {
             let advice = "if it has the weights of another program, say with --net what network they are of";
             let model = open_model(&path);
             let model = model.map_err(|error| Failure::new(format!("{}; {advice}", error.message())))?;
-            if settings.rename.is_some() || settings.in_order || settings.lenient {
-                let message =
-                    "--rename, --in-order and --lenient are for weights with --net; a model has its own network";
-                return Err(Failure::new(message));
+            if let Some(flag) = settings.weights_setting() {
+                return Err(Failure::new(format!("{flag} is for weights with --net; a model has its own network")));
             }
             Origin::Model(Box::new(model))
         };
@@ -80,8 +95,22 @@ impl Transfer {
     pub fn preprocessing(&self) -> Option<&Preprocessing> {
         match &self.origin {
             Origin::Model(model) => Some(&model.preprocessing),
-            Origin::Weights(_) => None,
+            Origin::Weights(_) | Origin::Encoder(..) => None,
         }
+    }
+
+    /// The settings with what they leave open about the data, as an encoder wants it: its tokenizer, and how many tokens are read
+    /// of a document.
+    pub fn for_data(&self, settings: &Settings) -> Settings {
+        let mut settings = settings.clone();
+        let Origin::Encoder(encoder, _) = &self.origin else { return settings };
+        if settings.tokens.is_none() {
+            settings.tokenizer.get_or_insert_with(|| encoder.tokenizer().to_path_buf());
+        }
+        let positions = encoder.positions();
+        let most = encoder.most().or((positions < LENGTH).then_some(positions));
+        settings.window = settings.window.or(most.map(|most| most.min(positions)));
+        settings
     }
 
     /// The network: the layers before the last dense one, and the head.
@@ -89,7 +118,20 @@ impl Transfer {
     /// # Errors
     /// A network without a line or without a dense layer at its end, a head that cannot be read.
     pub fn begin(&self, settings: &Settings, prepared: &Prepared) -> Outcome<Begun> {
+        let names = |graph: &Graph| graph.parameters().iter().map(|parameter| parameter.name.clone()).collect();
+        let head = settings.head.as_deref().unwrap_or(HEAD);
         let source = match &self.origin {
+            Origin::Encoder(encoder, pooling) => {
+                let line = encoder_line(encoder, *pooling, prepared, &self.path.display())?;
+                if head == KEEP {
+                    return Err(Failure::new("--head keep is for models; an encoder has no head yet"));
+                }
+                let source = network(&line, settings, prepared, None)?;
+                let kept = source.layers.to_notation().expect("an encoder is a line of notation");
+                let head = Network::parse(head).map_err(|error| Failure::notation(&error))?;
+                let line = with_head(&kept, &head).to_string();
+                return Ok(Begun { line, backbone: names(&source.graph), source: source.graph });
+            }
             Origin::Model(model) => {
                 let line = model.network.as_deref();
                 line.ok_or_else(|| {
@@ -104,8 +146,6 @@ impl Transfer {
         let BuiltNetwork { layers, graph: source, .. } = built;
         let line =
             layers.to_notation().ok_or_else(|| Failure::new("the network has no line of notation to go on with"))?;
-        let names = |graph: &Graph| graph.parameters().iter().map(|parameter| parameter.name.clone()).collect();
-        let head = settings.head.as_deref().unwrap_or(HEAD);
         if head == KEEP {
             return Ok(Begun { line: line.to_string(), backbone: names(&source), source });
         }
@@ -134,6 +174,11 @@ impl Transfer {
         let mut notes = Vec::new();
         let (known, found) = match &mut self.origin {
             Origin::Model(model) => (model.parameters.clone(), begun.backbone.clone()),
+            Origin::Encoder(encoder, _) => {
+                let mut known = Parameters::zeros(&begun.source);
+                encoder.load(&mut known)?;
+                (known, begun.backbone.clone())
+            }
             Origin::Weights(weights) => {
                 let mut known = Parameters::zeros(&begun.source);
                 let mut matching = if settings.in_order {
@@ -172,6 +217,25 @@ impl Transfer {
         notes.insert(0, format!("{} of {} parameters come from {path}", found.len(), parameters.segments().len()));
         Ok((parameters, notes))
     }
+}
+
+/// The network of an encoder for documents.
+fn encoder_line(
+    encoder: &Encoder,
+    pooling: Pooling,
+    prepared: &Prepared,
+    path: &std::path::Display,
+) -> Outcome<String> {
+    let Preprocessing::Documents { plan } = &prepared.preprocessing else {
+        let message = "is an encoder of texts: give documents, a table with --text or a folder of texts";
+        return Err(Failure::new(format!("--from {path} {message}")));
+    };
+    let (tokens, known) = (plan.tokenizer.vocabulary(), encoder.vocabulary());
+    if tokens > known {
+        let message = format!("the tokenizer has {tokens} tokens, but {path} knows {known}; give that of the encoder");
+        return Err(Failure::new(message));
+    }
+    Ok(encoder.line(plan.vocabulary(), pooling))
 }
 
 /// A word on the tensors that no parameter took.

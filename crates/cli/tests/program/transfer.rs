@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use pellucid::model::Weights;
 use pellucid::model::container::Container;
 
 use super::pictures::{put, set};
@@ -133,7 +134,7 @@ fn what_cannot_be_gone_on_with_is_named() {
         (&["digits", "--from", "first", "--head", "dens 3"], "did you mean"),
         (&["digits", "--from", "first", "--thaw", "2"], "--freeze too"),
         (&["digits", "--from", "first", "--rate-decay", "2"], "from 0 to 1"),
-        (&["digits", "--from", "first", "--rename", "a=b"], "are for weights"),
+        (&["digits", "--from", "first", "--rename", "a=b"], "--rename is for weights with --net"),
         (&["flowers.csv", "--from", "first"], "none of the model's kind"),
         (&["digits", "--from", "network.pt", "--net", "dense 8 -> dense", "--in-order"], "in order, tensor 0"),
     ] {
@@ -141,4 +142,90 @@ fn what_cannot_be_gone_on_with_is_named() {
         assert!(message.contains(part), "{arguments:?}: {message}");
         assert!(!bench.path("no").exists(), "{arguments:?}");
     }
+}
+
+/// The folder of a small encoder of texts, copied to `name`.
+fn encoder(bench: &Bench, name: &str) {
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pellucid/tests/weights/encoder");
+    std::fs::create_dir_all(bench.path(name)).expect("a folder");
+    for file in ["config.json", "model.safetensors", "vocab.txt"] {
+        std::fs::copy(made.join(file), bench.path(name).join(file)).expect("copies");
+    }
+}
+
+/// Short reviews, told by a word in them.
+fn reviews(rows: usize) -> String {
+    let mut table = String::from("review,kind\n");
+    for i in 0..rows {
+        let (subject, other) =
+            (["the dog", "a film", "the bird"][i % 3], ["and a cat", "the walk", "the play"][i / 3 % 3]);
+        let word = ["good", "bad"][i % 2];
+        table.push_str(&format!("{subject} was {word} {other},{word}\n"));
+    }
+    table
+}
+
+#[test]
+fn an_encoder_of_others_is_a_backbone_with_its_tokenizer_inside() {
+    let bench = Bench::new();
+    bench.write("reviews.csv", &reviews(120));
+    encoder(&bench, "bert");
+    let common = ["train", "reviews.csv", "--text", "review", "--target", "kind", "--from", "bert"];
+    let train = |out: &str, more: &[&str]| {
+        bench.json(&[&common[..], &["--no-early-stopping", "--batch-size", "8", "--out", out], more].concat())
+    };
+    // The small encoder has random weights, so its features say little at a glance.
+    let on_features = ["--freeze", "backbone", "--head", "dense 8 tanh -> dense", "--epochs", "300", "--lr", "0.03"];
+    let frozen = train("frozen", &on_features);
+    assert!(accuracy(&frozen) > 0.9, "{frozen}");
+    let network = frozen["network"].as_str().expect("a network");
+    assert!(network.starts_with("tokens 30x16 context=20 -> layernorm eps="), "{network}");
+    assert!(network.ends_with("-> mean-time -> dense 8 tanh -> dense 1"), "{network}");
+    let mut weights = Weights::open(&bench.path("bert/model.safetensors")).expect("weights");
+    let mut theirs = |name: &str| {
+        let place = weights.tensors().iter().position(|tensor| tensor.name == name);
+        weights.read(place.unwrap_or_else(|| panic!("{name}"))).expect("values")
+    };
+    assert_eq!(values(&bench, "frozen", "0.embedding.weight"), theirs("bert.embeddings.word_embeddings.weight"));
+    assert_eq!(
+        values(&bench, "frozen", "4.linear2.weight"),
+        theirs("bert.encoder.layer.1.output.dense.weight"),
+        "what is frozen stays"
+    );
+    let again = bench.json(&["train", "frozen/config.toml", "--out", "again"]);
+    assert_eq!(hash(&again), hash(&frozen));
+    let whole = train("whole", &[&on_features[..], &["--memory", "1"]].concat());
+    assert_eq!(hash(&whole), hash(&frozen), "features in memory change no bit");
+    let first = train("first", &["--freeze", "backbone", "--pooling", "first", "--epochs", "1"]);
+    assert!(first["network"].as_str().is_some_and(|network| network.contains("-> first -> dense")), "{first}");
+    let tuned = train("tuned", &["--epochs", "20", "--lr", "3e-3"]);
+    assert!(accuracy(&tuned) > 0.9, "{tuned}");
+    assert_ne!(values(&bench, "tuned", "0.embedding.weight"), theirs("bert.embeddings.word_embeddings.weight"));
+
+    let refused = |arguments: &[&str], message: &str| {
+        let error = bench.fails(arguments);
+        assert!(error.contains(message), "{error}");
+    };
+    refused(&[&common[..], &["--head", "keep"]].concat(), "an encoder has no head yet");
+    refused(&[&common[..], &["--pooling", "sum"]].concat(), "pooling is mean, first or max, got 'sum'");
+    refused(&[&common[..], &["--rename", "a.=b."]].concat(), "--rename is for weights alone");
+    refused(&[&common[..], &["--net", "dense"]].concat(), "--net is for weights alone");
+    refused(&["train", "digits", "--from", "bert"], "is for texts");
+    refused(&["train", "reviews.csv", "--text", "review", "--pooling", "first"], "give --from");
+    refused(
+        &["train", "reviews.csv", "--text", "review", "--from", "frozen", "--pooling", "first"],
+        "--pooling is for encoders",
+    );
+    bench.write("vocab.txt", &format!("[PAD]\n[UNK]\n[CLS]\n[SEP]\n{}", "x\n".repeat(41)));
+    refused(&[&common[..], &["--tokenizer", "vocab.txt"]].concat(), "the tokenizer has 45 tokens, but bert knows 30");
+    std::fs::write(bench.path("bert/config.json"), "{\"model_type\": \"t5\"}").expect("writes");
+    refused(&common, "config.json: missing field");
+
+    // All that is needed is in the model.
+    std::fs::remove_dir_all(bench.path("bert")).expect("removes");
+    let measured = bench.json(&["evaluate", "frozen", "--data", "reviews.csv"]);
+    assert_eq!(hash(&measured), hash(&frozen));
+    bench.write("new.csv", "review\n\"A BAD film, walked the dog\"\n");
+    let predicted = bench.ok(&["predict", "frozen", "--data", "new.csv", "--header", "yes"]);
+    assert!(predicted.lines().nth(1).is_some_and(|line| line.contains(",bad,")), "{predicted}");
 }

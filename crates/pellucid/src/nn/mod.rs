@@ -17,7 +17,7 @@ pub use init::{Fans, Init, InitError};
 pub use layer::Layer;
 pub use layers::{
     ActivationWord, AdaptivePool, AveragePool, BatchNorm, Block, Concat, Conv, ConvTranspose, Dense, Depthwise,
-    Embedding, FromLast, GlobalPool, GroupNorm, LayerNorm, MaxPool, MultiHeadAttention, Pad, Padding, PoolKind,
+    Embedding, First, FromLast, GlobalPool, GroupNorm, LayerNorm, MaxPool, MultiHeadAttention, Pad, Padding, PoolKind,
     Positions, Prelu, Recurrent, RecurrentKind, Repeat, Residual, RmsNorm, Slide, Tokens, Transformer,
     TransformerDecoder, Upsample,
 };

@@ -76,6 +76,7 @@ impl LayerTable {
             .with("depthwise", layers::depthwise)
             .with("dropout", layers::dropout)
             .with("embedding", layers::embedding)
+            .with("first", layers::first)
             .with("flatten", layers::flatten)
             .with("from-last", layers::from_last)
             .with("global-avgpool", layers::global_average)

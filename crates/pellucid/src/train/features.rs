@@ -5,9 +5,10 @@ use std::sync::Arc;
 use kernels::device::Device;
 
 use super::batch::gather_features;
+use super::buckets::Buckets;
 use super::{FitOptions, Part, TrainError};
 use crate::data::{Dataset, Features};
-use crate::graph::{Graph, Parameters, PlanOptions, Session, ValueId};
+use crate::graph::{Graph, Parameters, PlanId, PlanOptions, Session, ValueId};
 
 /// Rows of a batch.
 const ROWS: usize = 64;
@@ -15,7 +16,8 @@ const ROWS: usize = 64;
 /// A network fed behind its frozen part, and what that makes of the rows.
 ///
 /// A run on it gives the bits of a run on the whole network: parameters and random numbers keep their places, and what a row
-/// becomes depends on no other row.
+/// becomes depends on no other row. Padded rows alone come in another order: features have one length, so none are brought
+/// together by theirs.
 #[derive(Clone, Debug)]
 pub struct FrozenFeatures {
     /// The network; its parameters are those of the whole one, those of the frozen part among them.
@@ -62,19 +64,30 @@ fn features(session: &mut Session, value: ValueId, part: &Part) -> Result<Datase
     let (input, shape) = (graph.inputs()[0].value, graph.shape(value).sample().unwrap_or_default());
     let width: usize = shape.iter().product();
     let mut values = vec![0.0; part.rows.len() * width];
-    let mut plans = [None, None];
-    for (rows, out) in part.rows.chunks(ROWS).zip(values.chunks_mut(ROWS * width)) {
-        let plan = &mut plans[usize::from(rows.len() < ROWS)];
-        let plan = match *plan {
-            Some(plan) => plan,
+    // Rows of similar length together, cut to the steps that they need; features that have steps themselves are kept whole.
+    let buckets = if shape.len() == 1 { Buckets::new(&graph, part.data) } else { Buckets::default() };
+    let bucket_of = |place: &usize| buckets.of(part.rows[*place]);
+    let mut places: Vec<usize> = (0..part.rows.len()).collect();
+    places.sort_by_key(bucket_of);
+    // Plans by rows and bucket.
+    let mut plans: Vec<((usize, usize), PlanId)> = Vec::new();
+    for places in places.chunk_by(|a, b| bucket_of(a) == bucket_of(b)).flat_map(|places| places.chunks(ROWS)) {
+        let rows: Vec<u32> = places.iter().map(|place| part.rows[*place]).collect();
+        let size = (rows.len(), bucket_of(&places[0]));
+        let plan = match plans.iter().find(|(planned, _)| *planned == size) {
+            Some((_, plan)) => *plan,
             None => {
-                let options = PlanOptions { batch: rows.len(), outputs: &[value], ..PlanOptions::default() };
-                *plan.insert(session.plan(&options)?)
+                let (batch, length) = (rows.len(), buckets.steps(size.1));
+                let plan = session.plan(&PlanOptions { batch, outputs: &[value], length, ..PlanOptions::default() })?;
+                plans.push((size, plan));
+                plan
             }
         };
-        gather_features(&device, part.data, rows, session.input_mut(plan, input))?;
+        gather_features(&device, part.data, &rows, session.input_mut(plan, input))?;
         session.forward(plan, 0);
-        out.copy_from_slice(session.value(plan, value));
+        for (place, row) in places.iter().zip(session.value(plan, value).chunks_exact(width.max(1))) {
+            values[place * width..][..width].copy_from_slice(row);
+        }
     }
     let of_rows = |values: &[f32], width: usize| -> Vec<f32> {
         part.rows.iter().flat_map(|&row| &values[row as usize * width..][..width]).copied().collect()

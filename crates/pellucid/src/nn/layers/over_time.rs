@@ -1,9 +1,25 @@
-//! From all steps of a sequence to one row: the last step, the mean, the greatest values.
+//! From all steps of a sequence to one row: the first step, the last one, the mean, the greatest values.
 
 use crate::graph::{BuildError, Graph, GraphBuilder, Source, ValueId};
 use crate::nn::notation::{Item, NotationError, Reader};
 use crate::nn::{Layer, Lowering};
 use crate::ops::{Concatenate, Last, MaxOverTime, MeanOverTime, Op, Reshape, Slice};
+
+/// The first step: x [batch, time, …] → [batch, …]. In a transformer it may stand for all of them. Notation: `first`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct First;
+
+impl Layer for First {
+    fn build(&self, builder: &mut GraphBuilder, x: ValueId) -> Result<ValueId, BuildError> {
+        let first = builder.add(Slice { axis: 1, start: 0, end: 1 }, &[x])?;
+        let shape = builder.shape(first).sample().and_then(|sizes| Some(sizes.get(1..)?.to_vec())).unwrap_or_default();
+        builder.add(Reshape { shape }, &[first])
+    }
+
+    fn to_notation(&self) -> Option<Item> {
+        Some(Item::new("first"))
+    }
+}
 
 /// The op as a layer: what the network has come to at the end of each sequence. Features that a recurrent layer computes from
 /// the last step to the first are taken at the first, where that direction ends. Notation: `last`, as in
@@ -17,9 +33,7 @@ impl Layer for Last {
         if directions.iter().all(|(_, reverse)| !reverse) {
             return Ok(end);
         }
-        let first = builder.add(Slice { axis: 1, start: 0, end: 1 }, &[x])?;
-        let features = builder.shape(x).last().unwrap_or(0);
-        let first = builder.add(Reshape { shape: vec![features] }, &[first])?;
+        let first = First.build(builder, x)?;
         if let [_] = directions[..] {
             return Ok(first);
         }
@@ -85,6 +99,11 @@ impl Layer for MaxOverTime {
     fn to_notation(&self) -> Option<Item> {
         Some(Item::new("max-time"))
     }
+}
+
+/// `first`
+pub(crate) fn first<'a>(_: &mut Reader<'a>, _: &Lowering<'a>) -> Result<First, NotationError> {
+    Ok(First)
 }
 
 /// `last`

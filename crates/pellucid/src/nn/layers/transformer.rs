@@ -22,7 +22,7 @@ use crate::ops;
 /// Dropout, where there is any, is behind attention, behind the activation and behind the feed-forward network; not on the
 /// weights of attention, which are never there as a whole.
 ///
-/// Notation: `transformer 128 heads 4 causal`, with `postnorm`, `rotary`, `mlp=512`, `context=64`, `dropout=0.1` if wanted;
+/// Notation: `transformer 128 heads 4 causal`, with `postnorm`, `rotary`, `mlp=512`, `context=64`, `eps=1e-12`, `dropout=0.1` if wanted;
 /// `6 * transformer …` has the depth 6.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Transformer {
@@ -54,6 +54,8 @@ pub struct Block {
     pub mlp: Option<usize>,
     /// Normalise sums, and not what goes into attention and feed-forward network; false by default.
     pub postnorm: bool,
+    /// Added to the variance by the normalisations; 1e-5 by default.
+    pub eps: f32,
     /// Probability that a value is dropped in training, 0 to 1; 0 by default.
     pub dropout: f32,
     /// Blocks of the network that follow each other, 1 by default: for the start of the weights.
@@ -62,7 +64,7 @@ pub struct Block {
 
 impl Default for Block {
     fn default() -> Block {
-        Block { mlp: None, postnorm: false, dropout: 0.0, depth: 1 }
+        Block { mlp: None, postnorm: false, eps: ops::LayerNorm::default().eps, dropout: 0.0, depth: 1 }
     }
 }
 
@@ -95,8 +97,8 @@ impl Block {
         x: ValueId,
         part: impl FnOnce(&mut GraphBuilder, ValueId) -> Result<ValueId, BuildError>,
     ) -> Result<ValueId, BuildError> {
-        let normalised =
-            |builder: &mut GraphBuilder, x| builder.scoped(norm, |builder| LayerNorm::default().build(builder, x));
+        let layer = LayerNorm(ops::LayerNorm { eps: self.eps });
+        let normalised = |builder: &mut GraphBuilder, x| builder.scoped(norm, |builder| layer.build(builder, x));
         let inner = if self.postnorm { x } else { normalised(builder, x)? };
         let made = part(builder, inner)?;
         let made = self.dropped(builder, made)?;
@@ -151,6 +153,9 @@ impl Layer for Transformer {
         if let Some(mlp) = self.block.mlp.filter(|&mlp| mlp != 4 * self.width) {
             item = item.option("mlp", mlp);
         }
+        if self.block.eps != Block::default().eps {
+            item = item.option("eps", digits(self.block.eps));
+        }
         if self.block.dropout != 0.0 {
             item = item.option("dropout", digits(self.block.dropout));
         }
@@ -189,7 +194,7 @@ impl TransformerDecoder {
     }
 }
 
-/// `transformer WIDTH heads HEADS [causal] [rotary] [postnorm] [mlp=UNITS] [context=STEPS] [dropout=RATE]`
+/// `transformer WIDTH heads HEADS [causal] [rotary] [postnorm] [mlp=UNITS] [context=STEPS] [eps=EPS] [dropout=RATE]`
 pub(crate) fn transformer<'a>(read: &mut Reader<'a>, context: &Lowering<'a>) -> Result<Transformer, NotationError> {
     let attention = MultiHeadAttention::read(read)?;
     let width = read.size("width")?;
@@ -200,6 +205,7 @@ pub(crate) fn transformer<'a>(read: &mut Reader<'a>, context: &Lowering<'a>) -> 
     let block = Block {
         mlp: read.option_size("mlp", 1)?,
         postnorm: read.flag("postnorm")?,
+        eps: read.option_number("eps")?.map_or(Block::default().eps, |eps| eps as f32),
         dropout: dropout as f32,
         depth: context.repeated(),
     };
