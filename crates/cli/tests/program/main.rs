@@ -4,6 +4,7 @@ mod convolutions;
 mod diagnose;
 mod explain;
 mod mistakes;
+mod onnx;
 mod pictures;
 mod repeat;
 mod run;

@@ -49,6 +49,13 @@ impl Geometry {
     }
 }
 
+#[test]
+fn a_channel_with_a_large_window_is_one_part() {
+    // The first layer of AlexNet on one picture: few channels, none of which can be halved.
+    let geometry = Geometry { input: [224, 224], kernel: [11, 11], stride: [4, 4], ..PLAIN };
+    assert!(weight_gradient_scratch(&geometry.conv(1, 1, 3, 96)) > 0);
+}
+
 fn convolutions() -> Vec<Conv> {
     let same = [1, 1, 1, 1];
     let geometries = [

@@ -72,7 +72,7 @@ impl Plan {
         let blocks = batch.div_ceil(images);
         // Parts repeat the turning of dy: only where there are many taps for it.
         let (mut part, mut parts) = (inner, 1);
-        while shared && channels_in_lanes && blocks * groups * parts < UNITS && part * window > 8 * 12 {
+        while shared && channels_in_lanes && part > 1 && blocks * groups * parts < UNITS && part * window > 8 * 12 {
             part = part.div_ceil(2);
             parts = inner.div_ceil(part);
         }

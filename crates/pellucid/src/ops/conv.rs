@@ -100,11 +100,11 @@ impl Op for Conv {
 
     fn memory(&self, at: Sizes, training: bool) -> Memory {
         let conv = self.settings().conv(at.inputs[0], at.inputs[1], at.output);
-        let backward = input_gradient_scratch(&conv).max(weight_gradient_scratch(&conv));
+        let backward = || input_gradient_scratch(&conv).max(weight_gradient_scratch(&conv));
         Memory {
             saved: 0,
             forward: forward_scratch(&conv),
-            backward: if training { backward } else { 0 },
+            backward: if training { backward() } else { 0 },
             ..Memory::default()
         }
     }
