@@ -149,7 +149,7 @@ fn max_pool(l: &mut Lower, call: &Call) -> Result<Vec<Value>> {
         return Ok(vec![Window::op(l, x, MaxPool { kernel, stride, padding, dilation, ceil_mode: ceil })?]);
     }
     let mut best: Option<(Value, Option<Value>)> = None;
-    let places = if indices { Some(places(l, x, &window, by_columns)?) } else { None };
+    let places = if indices { Some(places(x, &window, by_columns)?) } else { None };
     for offset in window.offsets()? {
         let values = window.values(l, x, &offset, f32::MIN)?;
         let there = match &places {
@@ -171,7 +171,7 @@ fn max_pool(l: &mut Lower, call: &Call) -> Result<Vec<Value>> {
 }
 
 /// For each value of x, its place in the whole tensor.
-fn places(l: &mut Lower, x: &Value, window: &Window, by_columns: bool) -> Result<Value> {
+fn places(x: &Value, window: &Window, by_columns: bool) -> Result<Value> {
     if x.batch().is_some() {
         return Err(crate::error::Problem::MixesBatch("its indices are places of the whole batch".into()));
     }
@@ -191,7 +191,6 @@ fn places(l: &mut Lower, x: &Value, window: &Window, by_columns: bool) -> Result
         }
         place as i64
     };
-    let _ = l;
     Ok(Constant::whole(x.dims(), (0..values).map(place).collect()).into())
 }
 
