@@ -205,6 +205,11 @@ impl Model {
         let graph: GraphDocument = part(path, "graph", document.graph)?;
         let TaskPart { task, outputs: link } = part(path, "task", document.task)?;
         let preprocessing: Preprocessing = part(path, "preprocessing", document.preprocessing)?;
+        if let Preprocessing::Series { plan } = &preprocessing
+            && let Some(message) = plan.fault()
+        {
+            return Err(ModelError::Part { path: path.to_string(), part: "preprocessing", message });
+        }
         let graph = graph
             .build(table)
             .map_err(|source| ModelError::Graph { path: path.to_string(), source: Box::new(source) })?;

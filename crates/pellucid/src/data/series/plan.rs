@@ -105,6 +105,23 @@ impl SeriesPlan {
         Ok(SeriesPlan { columns, targets, known, time, window, horizon, season, naive_errors })
     }
 
+    /// Why no series can be read by this plan, if it comes from a file that says what cannot be.
+    pub fn fault(&self) -> Option<String> {
+        let columns = self.columns.len();
+        if self.targets == 0 || self.targets > columns || self.naive_errors.len() != self.targets {
+            return Some(format!("{} of {columns} columns of the series are predicted", self.targets));
+        }
+        if let Some(column) = self.known.iter().find(|column| !(self.targets..columns).contains(column)) {
+            return Some(format!("column {column} of {columns} is known in advance"));
+        }
+        let steps = [self.window, self.horizon, self.season];
+        if steps.contains(&0) || self.window.checked_add(self.horizon).is_none() {
+            return Some(format!("window, horizon and season are {steps:?} steps"));
+        }
+        (!self.known.is_empty() && self.window < self.horizon)
+            .then(|| format!("the window of {} steps is shorter than the horizon of {}", self.window, self.horizon))
+    }
+
     /// What is predicted: step by step, of each step all predicted columns.
     pub fn task(&self) -> Task {
         let step = |step: usize| {
@@ -224,6 +241,25 @@ mod tests {
         let Task::Regression { targets } = plan.task() else { panic!("a regression") };
         assert_eq!(targets[0].name, "y +1");
         assert!((targets[0].to_units(data.targets[2]) - 16.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_plan_that_fits_no_series_is_refused() {
+        let whole = SeriesPlan::learn(&series("x,y\n1,1\n2,2\n3,4\n4,8\n"), 4, (2, 1), 1).expect("enough");
+        assert_eq!(whole.fault(), None);
+        let wrong: [fn(&mut SeriesPlan); 6] = [
+            |plan| plan.known = vec![9],
+            |plan| plan.known = vec![0],
+            |plan| plan.targets = 3,
+            |plan| plan.targets = 0,
+            |plan| plan.window = usize::MAX,
+            |plan| plan.season = 0,
+        ];
+        for (number, change) in wrong.into_iter().enumerate() {
+            let mut plan = whole.clone();
+            change(&mut plan);
+            assert!(plan.fault().is_some(), "{number}");
+        }
     }
 
     #[test]
