@@ -75,14 +75,15 @@ mod tests {
                 };
                 (dimension.name.clone(), dimension.domain.at(place))
             });
-            let score = (lr as f64 / 49.0 - 0.3).abs() + if number.is_multiple_of(2) { 0.1 } else { 0.0 };
+            let score = (lr as f64 / 49.0 - 0.3).abs() + if number.is_multiple_of(2) { 0.5 } else { 0.0 };
             Trial { number, values: values.collect(), reports: Vec::new(), verdict: Some(Verdict::Finished(score)) }
         };
         let trials: Vec<Trial> = (0..60).map(trial).collect();
         let found = importance(&space, &trials.iter().collect::<Vec<_>>());
-        let names: Vec<&str> = found.iter().map(|one| one.name.as_str()).collect();
-        assert_eq!(names, ["lr", "kind", "idle"], "{found:?}");
-        assert!(found[0].share > 0.6 && found[2].share < 0.05, "{found:?}");
+        // Over even values the variance is 0.0625 for kind, and about 0.04 for lr.
+        let share = |name: &str| found.iter().find(|one| one.name == name).map_or(f64::NAN, |one| one.share);
+        assert!(share("kind") > 0.35 && share("lr") > 0.2 && share("idle") < 0.05, "{found:?}");
+        assert_eq!(found[2].name, "idle", "the greatest first");
         assert!(importance(&space, &trials[..5].iter().collect::<Vec<_>>()).is_empty());
     }
 }

@@ -361,7 +361,7 @@ fn sequences_that_are_none_are_refused_with_their_lines() {
         assert!(error.contains(message), "{arguments:?}: {error}");
     }
     assert!(bench.fails(&["train", "runs.csv", "--id", "machine"]).contains("no column \"machine\""));
-    assert!(bench.fails(&["train", "runs.csv", "--time", "t"]).contains("--time is for series"));
+    assert!(bench.fails(&["train", "digits", "--time", "t"]).contains("--time is for tables"));
     assert!(!bench.path("runs").exists());
 }
 

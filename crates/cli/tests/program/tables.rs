@@ -169,3 +169,35 @@ fn real_tables_are_learnt_with_their_target_alone() {
         assert!(found >= least, "{name}: {metric} {found}");
     }
 }
+
+#[test]
+fn rows_are_divided_in_time_by_groups_and_in_folds_as_the_user_says() {
+    let bench = Bench::new();
+    let rows = flowers(120)
+        .lines()
+        .enumerate()
+        .map(|(i, line)| match i {
+            0 => format!("day,house,{line}\n"),
+            _ => format!("2024-{:02}-{:02},h{},{line}\n", 1 + i / 28, 1 + i % 28, i * 7 % 30),
+        })
+        .collect::<String>();
+    let table = bench.write("houses.csv", &rows);
+    let train = |flags: &[&str]| [&["train", &table, "--epochs", "1", "--force", "--out", "run"], flags].concat();
+    let shown = |flags: &[&str]| {
+        let output = bench.output(&train(flags));
+        assert!(output.status.success(), "{flags:?}: {output:?}");
+        (super::text(&output.stdout), super::text(&output.stderr))
+    };
+    assert!(shown(&["--time", "day"]).0.contains("validation and test set apart as the last in time"));
+    let (out, notes) = shown(&["--groups", "house"]);
+    assert!(out.contains("groups as a whole") && notes.contains("column `house` is left out"), "{out}{notes}");
+    let (out, _) = shown(&["--fold", "2/3"]);
+    assert!(out.contains("64 train, 32 validation, 24 test") && out.contains("validation is fold 2/3"), "{out}");
+    let fails = |flags: &[&str]| bench.fails(&train(flags));
+    assert!(fails(&["--time", "day", "--groups", "house"]).contains("each say how rows are divided"));
+    assert!(fails(&["--time", "colour"]).contains("houses.csv: line 2"));
+    assert!(fails(&["--groups", "huose"]).contains("huose"));
+    assert!(fails(&["--fold", "1/200"]).contains("cannot be divided in 200 folds"));
+    assert_eq!(bench.output(&train(&["--fold", "4/3"])).status.code(), Some(2));
+    assert_eq!(bench.output(&train(&["--fold", "1/3", "--validation", "0.2"])).status.code(), Some(2));
+}
