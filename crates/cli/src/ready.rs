@@ -20,12 +20,25 @@ use crate::recipes;
 use crate::settings::{Settings, Validation};
 use crate::transfer::Transfer;
 
-/// The features of frozen layers, where they are the same in each epoch and have room.
-pub fn frozen_features(prepared: &Prepared, recipe: &Recipe, device: &Arc<Device>) -> Outcome<Option<FrozenFeatures>> {
+/// The features of frozen layers, where they are the same in each epoch and have room; from the file that keeps them, if there is
+/// one, and whether they were in it.
+///
+/// # Errors
+/// Rows that cannot be read, or a file that cannot be written.
+pub fn frozen_features(
+    prepared: &Prepared,
+    recipe: &Recipe,
+    file: Option<&Path>,
+    device: &Arc<Device>,
+) -> Outcome<Option<(FrozenFeatures, bool)>> {
     let Some(initial) = &recipe.initial else { return Ok(None) };
     let (train, validation) = (prepared.train.part(), validation_part(prepared));
     let (parts, memory) = ((&train, validation.as_ref()), memory_bytes(recipe.settings.memory));
-    Ok(FrozenFeatures::compute(&recipe.graph, initial, parts, &recipe.options, device, memory)?)
+    Ok(match file {
+        Some(file) => FrozenFeatures::kept(file, &recipe.graph, initial, parts, &recipe.options, device, memory)?,
+        None => FrozenFeatures::compute(&recipe.graph, initial, parts, &recipe.options, device, memory)?
+            .map(|features| (features, false)),
+    })
 }
 
 /// What is fitted: the network to the rows, or what comes behind its frozen layers to their features.
@@ -170,7 +183,7 @@ pub fn facts(prepared: &Prepared) -> Facts {
 
 /// The settings without those that do not change the result.
 pub fn settings_that_count(settings: &Settings) -> Settings {
-    Settings { out: None, threads: None, isa: None, memory: None, ..settings.clone() }
+    Settings { out: None, threads: None, isa: None, memory: None, features: None, ..settings.clone() }
 }
 
 /// The settings that repeat the run from any folder: paths are whole, and what does not change the result is left out.

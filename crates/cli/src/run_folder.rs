@@ -7,6 +7,7 @@
 //! | `config.toml` | repeats the run: `pellucid train config.toml` |
 //! | `report.html`, `loss.svg` | for people |
 //! | `search.db`, `search.html`, `search.toml` | the trials of a search whose best this run is, their page, and what repeats it |
+//! | `features.safetensors` | what frozen layers make of the rows, for further runs (`--features`); may be deleted |
 //! | `checkpoints/` | the newest two states, for `--resume`; kept when the run ends, may be deleted |
 
 use std::fs;
@@ -23,6 +24,8 @@ use crate::error::{Failure, Outcome};
 pub const MODEL: &str = "model.safetensors";
 /// Name of the settings in the folder of their run.
 pub const CONFIG: &str = "config.toml";
+/// Name of the features of frozen layers in the folder of their run.
+pub const FEATURES: &str = "features.safetensors";
 /// Name of the trials in the folder of a search.
 pub const SEARCH: &str = "search.db";
 const CHECKPOINTS: &str = "checkpoints";
@@ -64,8 +67,17 @@ impl RunFolder {
         }
         fs::create_dir_all(path).map_err(|error| cannot("create", path, &error))?;
         if occupied == Occupied::Replace {
-            for name in [MODEL, CONFIG, "history.csv", "report.html", "loss.svg", SEARCH, "search.html", "search.toml"]
-            {
+            for name in [
+                MODEL,
+                CONFIG,
+                "history.csv",
+                "report.html",
+                "loss.svg",
+                FEATURES,
+                SEARCH,
+                "search.html",
+                "search.toml",
+            ] {
                 remove(&path.join(name))?;
             }
             CheckpointStore::open(path.join(CHECKPOINTS))?.remove()?;

@@ -183,6 +183,11 @@ pub struct Settings {
     #[arg(long, value_name = "PATTERN", value_delimiter = ',', help_heading = NETWORK)]
     #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
+    /// File in which what frozen layers make of the rows is kept, for further runs on them [default: features.safetensors in the
+    /// folder of the run]
+    #[arg(long, value_name = "FILE", help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<PathBuf>,
     /// Epochs after which nothing is frozen any more [default: never]
     #[arg(long, value_name = "N", help_heading = NETWORK)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -33,7 +33,8 @@ pub fn run(arguments: &ReplayArgs) -> Outcome<()> {
         None => RunFolder::numbered(&prepared.name)?,
     };
 
-    let features = frozen_features(&prepared, &recipe, &device)?;
+    let features = frozen_features(&prepared, &recipe, recipe.settings.features.as_deref(), &device)?;
+    let features = features.map(|(features, _)| features);
     let fit =
         Fit { checkpoints: Some(folder.checkpoints()?), ..fit_of(&prepared, &recipe, features.as_ref(), &device) };
     let mut watch = |event: Event<'_>| match event {

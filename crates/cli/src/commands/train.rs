@@ -23,7 +23,7 @@ use crate::plot::loss_svg;
 use crate::prepare::Prepared;
 use crate::ready::{fit_of, frozen_features, ready, resolve, settings_that_count, settings_that_repeat};
 use crate::recipe::Recipe;
-use crate::run_folder::{CONFIG, Occupied, RunFolder, history_csv};
+use crate::run_folder::{CONFIG, FEATURES, Occupied, RunFolder, history_csv};
 use crate::say::Say;
 use crate::settings::Settings;
 use crate::terminal::loss_curve;
@@ -88,10 +88,16 @@ pub(super) fn finish(
     let config = settings_that_repeat(&recipe.settings);
     let config = Settings { tune: None, space: None, ..config }.to_toml();
     folder.write(CONFIG, &config)?;
-    let features = frozen_features(prepared, recipe, device)?;
-    if let Some(features) = &features {
-        say.notes(&[format!("frozen layers compute once: {} features a row", features.train.width())]);
+    let file = recipe.settings.features.clone().unwrap_or_else(|| folder.path().join(FEATURES));
+    let features = frozen_features(prepared, recipe, Some(&file), device)?;
+    if let Some((features, were_there)) = &features {
+        let (width, file) = (features.train.width(), file.display());
+        say.notes(&[match were_there {
+            true => format!("frozen layers compute nothing: their {width} features a row are in {file}"),
+            false => format!("frozen layers compute once: {width} features a row, kept in {file}"),
+        }]);
     }
+    let features = features.map(|(features, _)| features);
     let fit = Fit {
         checkpoints: Some(folder.checkpoints()?),
         checkpoint_pause: CHECKPOINT_PAUSE,

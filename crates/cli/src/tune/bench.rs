@@ -83,7 +83,8 @@ impl Bench<'_> {
     ) -> Outcome<Result<(Fitted, bool), String>> {
         let mut prepared = prepared.clone();
         let recipe = recipe_of(self.data.to_string(), settings, &mut prepared)?;
-        let features = frozen_features(&prepared, &recipe, &self.device)?;
+        let file = settings.features.as_deref();
+        let features = frozen_features(&prepared, &recipe, file, &self.device)?.map(|(features, _)| features);
         let fit: Fit = fit_of(&prepared, &recipe, features.as_ref(), &self.device);
         let (mut best, mut given_up) = (None::<f64>, false);
         let epochs = recipe.options.epochs;

@@ -51,6 +51,36 @@ fn a_frozen_backbone_keeps_every_bit_and_a_new_head_learns_on_it() {
 }
 
 #[test]
+fn features_are_kept_for_further_heads_and_made_anew_where_they_are_of_others() {
+    let bench = Bench::new();
+    trained(&bench);
+    let frozen = ["--freeze", "backbone", "--head", "dense 16 relu -> dense"];
+    go_on(&bench, "second", &frozen);
+    let file = bench.path("second/features.safetensors");
+    let kept = std::fs::read(&file).expect("features are kept");
+    // Another head on the same features: the bits of a run that makes its own.
+    let said = |out: &str, more: &[&str]| {
+        let common =
+            ["train", "digits", "--from", "first", "--epochs", "2", "--augment", "none", "--freeze", "backbone"];
+        let output = bench.output(&[&common[..], &["--out", out], more].concat());
+        assert!(output.status.success(), "{output:?}");
+        super::text(&output.stderr)
+    };
+    let shared = ["--features", "second/features.safetensors"];
+    assert!(said("shared", &shared).contains("frozen layers compute nothing"));
+    assert!(said("own", &[]).contains("frozen layers compute once"));
+    for name in ["8.weight", "8.bias"] {
+        assert_eq!(values(&bench, "shared", name), values(&bench, "own", name), "{name}");
+    }
+    assert_eq!(std::fs::read(&file).expect("still there"), kept);
+    // Of other rows, and damaged: made anew.
+    assert!(said("others", &[&shared[..], &["--seed", "7"]].concat()).contains("frozen layers compute once"));
+    std::fs::write(&file, &kept[..kept.len() / 2]).expect("writes");
+    assert!(said("damaged", &shared).contains("frozen layers compute once"));
+    assert_eq!(std::fs::read(&file).expect("whole again"), kept);
+}
+
+#[test]
 fn layers_thaw_and_are_changed_the_less_the_further_they_are_from_the_head() {
     let bench = Bench::new();
     trained(&bench);

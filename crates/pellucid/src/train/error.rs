@@ -47,6 +47,9 @@ pub enum TrainError {
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A file of features could not be written.
+    #[error(transparent)]
+    Features(#[from] crate::model::ContainerError),
     /// The checkpoint is of another run.
     #[error(
         "the checkpoint belongs to another run: {what} is {found} there, {expected} here; start anew without --resume, or with the settings of that run"

@@ -1,14 +1,18 @@
 //! Features of the frozen part of a network, computed once instead of in each epoch.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use kernels::device::Device;
+use sha2::{Digest, Sha256};
 
 use super::batch::gather_features;
 use super::buckets::Buckets;
 use super::{FitOptions, Part, TrainError};
 use crate::data::{Dataset, Features};
 use crate::graph::{Graph, Parameters, PlanId, PlanOptions, Session, ValueId};
+use crate::model::container::{Container, NamedTensor, save};
 
 /// Rows of a batch.
 const ROWS: usize = 64;
@@ -42,20 +46,117 @@ impl FrozenFeatures {
         device: &Arc<Device>,
         memory: u64,
     ) -> Result<Option<FrozenFeatures>, TrainError> {
-        let same = options.augmentation.is_none() && options.windows.are_apart() && options.thaw.is_none();
-        let graph = Arc::new(network.clone().frozen_at_inference());
-        let Some(value) = graph.frozen_features().filter(|_| same) else { return Ok(None) };
         let rows = train.rows.len() + validation.map_or(0, |part| part.rows.len());
-        let width: usize = graph.shape(value).sample().map_or(0, |sample| sample.iter().product());
-        let bytes = (rows as u64).checked_mul(width as u64).and_then(|values| values.checked_mul(4));
-        if bytes.is_none_or(|bytes| bytes > memory) {
-            return Ok(None);
-        }
+        let Some((graph, value)) = place(network, options, rows, memory) else { return Ok(None) };
         let mut session = Session::new(graph, device.clone(), parameters.clone(), options.seed);
         let mut of = |part: &Part| features(&mut session, value, part);
         let (train, validation) = (of(train)?, validation.map(of).transpose()?);
         Ok(Some(FrozenFeatures { network: network.clone().fed_at(value), train, validation }))
     }
+
+    /// The same from a file, if it has those of this network and these rows; else they are computed, and kept there. Whether they
+    /// were read is said too.
+    ///
+    /// # Errors
+    /// As [`FrozenFeatures::compute`], and a file that cannot be written. One that is damaged or of other rows is replaced.
+    pub fn kept(
+        path: &Path,
+        network: &Graph,
+        parameters: &Parameters,
+        (train, validation): (&Part, Option<&Part>),
+        options: &FitOptions,
+        device: &Arc<Device>,
+        memory: u64,
+    ) -> Result<Option<(FrozenFeatures, bool)>, TrainError> {
+        let rows = train.rows.len() + validation.map_or(0, |part| part.rows.len());
+        let Some((graph, value)) = place(network, options, rows, memory) else { return Ok(None) };
+        let parts: Vec<&Part> = [train].into_iter().chain(validation).collect();
+        let origin = origin(&graph, value, parameters, &parts, device)?;
+        let shape = graph.shape(value).sample().unwrap_or_default();
+        if let Some(mut read) = stored(path, &origin, &shape, &parts) {
+            let mut next = |part: &Part| dataset(part, &shape, read.remove(0));
+            let (train, validation) = (next(train)?, validation.map(next).transpose()?);
+            return Ok(Some((FrozenFeatures { network: network.clone().fed_at(value), train, validation }, true)));
+        }
+        let found = FrozenFeatures::compute(network, parameters, (train, validation), options, device, memory)?;
+        if let Some(found) = &found {
+            store(path, &origin, [Some(&found.train), found.validation.as_ref()])?;
+        }
+        Ok(found.map(|found| (found, false)))
+    }
+}
+
+/// The network at inference and the value where it is fed, if features are the same in each epoch and have room.
+fn place(network: &Graph, options: &FitOptions, rows: usize, memory: u64) -> Option<(Arc<Graph>, ValueId)> {
+    let same = options.augmentation.is_none() && options.windows.are_apart() && options.thaw.is_none();
+    let graph = Arc::new(network.clone().frozen_at_inference());
+    let value = graph.frozen_features().filter(|_| same)?;
+    let width: usize = graph.shape(value).sample().map_or(0, |sample| sample.iter().product());
+    let bytes = (rows as u64).checked_mul(width as u64).and_then(|values| values.checked_mul(4));
+    bytes.is_some_and(|bytes| bytes <= memory).then_some((graph, value))
+}
+
+/// Names of the parts in a file.
+const PARTS: [&str; 2] = ["train", "validation"];
+/// Where a file says what its features come from.
+const ORIGIN: &str = "origin";
+
+/// A checksum of all that features depend on: this version, the ops before them with their parameters, and the rows.
+fn origin(
+    graph: &Graph,
+    value: ValueId,
+    parameters: &Parameters,
+    parts: &[&Part],
+    device: &Arc<Device>,
+) -> Result<String, TrainError> {
+    let bytes = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|value| value.to_le_bytes()).collect() };
+    let mut hash = Sha256::new();
+    hash.update(env!("CARGO_PKG_VERSION"));
+    for node in graph.nodes().iter().take_while(|node| node.output.index() <= value.index()) {
+        hash.update(format!("{} {:?} {:?} {:?};", node.op.name(), node.op.attributes(), node.inputs, node.output));
+        for input in &node.inputs {
+            let parameter = graph.parameters().iter().find(|parameter| parameter.value == *input);
+            if let Some(values) = parameter.and_then(|parameter| parameters.get(&parameter.name)) {
+                hash.update(bytes(values));
+            }
+        }
+    }
+    for part in parts {
+        let width = part.data.width();
+        hash.update(format!("{} rows of {:?};", part.rows.len(), part.data.sample_shape));
+        let mut values = vec![0.0; ROWS * width];
+        for rows in part.rows.chunks(ROWS) {
+            let values = &mut values[..rows.len() * width];
+            gather_features(device, part.data, rows, values)?;
+            hash.update(bytes(values));
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The values of each part, if the file has them.
+fn stored(path: &Path, origin: &str, shape: &[usize], parts: &[&Part]) -> Option<Vec<Vec<f32>>> {
+    let file = Container::open(path).ok().filter(|file| file.metadata().get(ORIGIN).is_some_and(|at| at == origin))?;
+    let mut tensors = file.into_tensors();
+    let of_part = |(name, part): (&&str, &&Part)| {
+        let dims: Vec<usize> = [part.rows.len()].into_iter().chain(shape.iter().copied()).collect();
+        tensors.remove(*name).filter(|tensor| tensor.shape == dims).map(|tensor| tensor.data)
+    };
+    PARTS.iter().zip(parts).map(of_part).collect()
+}
+
+fn store(path: &Path, origin: &str, parts: [Option<&Dataset>; 2]) -> Result<(), TrainError> {
+    let dims = parts.map(|part| {
+        part.map_or(Vec::new(), |part| [part.rows()].into_iter().chain(part.sample_shape.iter().copied()).collect())
+    });
+    let mut tensors = Vec::new();
+    for ((name, part), shape) in PARTS.iter().zip(parts).zip(&dims) {
+        if let Some(Dataset { features: Features::F32(data), .. }) = part {
+            tensors.push(NamedTensor { name, shape, data });
+        }
+    }
+    save(path, &tensors, &BTreeMap::from([(ORIGIN.to_string(), origin.to_string())]))?;
+    Ok(())
 }
 
 fn features(session: &mut Session, value: ValueId, part: &Part) -> Result<Dataset, TrainError> {
@@ -89,6 +190,11 @@ fn features(session: &mut Session, value: ValueId, part: &Part) -> Result<Datase
             values[place * width..][..width].copy_from_slice(row);
         }
     }
+    dataset(part, &shape, values)
+}
+
+/// The rows of a part with these features in the place of theirs.
+fn dataset(part: &Part, shape: &[usize], values: Vec<f32>) -> Result<Dataset, TrainError> {
     let of_rows = |values: &[f32], width: usize| -> Vec<f32> {
         part.rows.iter().flat_map(|&row| &values[row as usize * width..][..width]).copied().collect()
     };
