@@ -7,7 +7,7 @@ use pellucid::data::{TargetScaling, Task};
 use pellucid::model::weights::Weights;
 use pellucid::model::{Model, Preprocessing};
 use pellucid::nn::Link;
-use pellucid_onnx::{Constant, Import, Imported};
+use pellucid_onnx::{Constant, Import, Imported, OnnxError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -84,7 +84,11 @@ pub fn open(path: &Path, fixed: &OnnxInputs, raw: bool) -> Outcome<Imported> {
         };
         import.fixed.insert(name.to_string(), constant);
     }
-    import.open(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+    import.open(path).map_err(|error| match error {
+        // It names the file itself.
+        OnnxError::File { .. } => Failure::new(error),
+        error => Failure::new(format!("{}: {error}", path.display())),
+    })
 }
 
 /// Sizes and values of the array in a file, and whether they are whole numbers there.
