@@ -39,8 +39,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let options = PlanOptions { batch, outputs: &outputs, lent_inputs: true, ..PlanOptions::default() };
             let plan = session.plan(&options)?;
             session.pack();
-            let width: usize = graph.shape(graph.inputs()[0].value).sample().map_or(0, |sample| sample.iter().product());
-            let value = |i: usize| if path.is_dir() { (1000 + i * 37 % 20_000) as f32 } else { (i % 251) as f32 / 251.0 };
+            let width: usize =
+                graph.shape(graph.inputs()[0].value).sample().map_or(0, |sample| sample.iter().product());
+            let value =
+                |i: usize| if path.is_dir() { (1000 + i * 37 % 20_000) as f32 } else { (i % 251) as f32 / 251.0 };
             let input: Vec<f32> = (0..batch * width).map(value).collect();
             let best = best_time(PATIENCE, || session.forward_on(plan, &[&input]));
             println!("{name}\t{batch}\t{:.2}\t{:.1}", 1e3 * best, batch as f64 / best);
@@ -58,8 +60,11 @@ fn imported(path: &Path) -> Result<(Arc<Graph>, Parameters), Box<dyn std::error:
 fn encoder(path: &Path) -> Result<(Arc<Graph>, Parameters), Box<dyn std::error::Error>> {
     let mut encoder = Encoder::open(path)?;
     let line = encoder.line(VOCABULARY, Pooling::Mean);
-    let options =
-        NetworkOptions { vocabulary: Some(VOCABULARY), padding: Some(VOCABULARY - 1), ..NetworkOptions::default() };
+    let options = NetworkOptions {
+        vocabulary: Some(VOCABULARY),
+        padding: Some(VOCABULARY as u32 - 1),
+        ..NetworkOptions::default()
+    };
     let graph = options.build(&line.parse()?, &[LENGTH])?.graph;
     let mut parameters = Parameters::zeros(&graph);
     encoder.load(&mut parameters)?;
