@@ -633,18 +633,6 @@ Examples:
   pellucid data mnist --data-dir mnist/
   pellucid data pictures.tar.gz";
 
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-}
-
 /// How the open sizes of a network in ONNX are fixed.
 #[derive(Args, Clone, Debug, Default)]
 pub struct OnnxInputs {
@@ -730,3 +718,15 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   pellucid run runs/digits-1 --input x.npy --out y.npy
   pellucid run net.onnx --input image=x.npy --input mask=m.npy --out y.npy";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pellucid::data::{Table, Task};
+use pellucid::data::{Table, Task, TaskKind};
 use pellucid::graph::{Graph, Parameters};
 use pellucid::metrics::{Report as Measured, Scores};
 use pellucid::nn::{Loss, LossLayer};
@@ -135,6 +135,16 @@ fn wrong_class(task: &Task, outputs: &[f32], truth: usize) -> Option<(f64, Mista
         let (truth, predicted) = (names[truth].clone(), names[class].clone());
         (probability, Mistake { truth, predicted, probability: Some(probability), ..Mistake::default() })
     })
+}
+
+/// The metric by which models of a task are told apart where nothing is said.
+pub fn usual_metric(kind: TaskKind) -> &'static str {
+    match kind {
+        TaskKind::Binary | TaskKind::Multiclass => "accuracy",
+        TaskKind::Multilabel => "f1_micro",
+        TaskKind::Regression => "r2",
+        TaskKind::Tokens => "perplexity",
+    }
 }
 
 /// The predicted class of one row of probabilities, and its probability.

@@ -41,6 +41,17 @@ pub enum Occupied {
     Replace,
 }
 
+impl Occupied {
+    /// As the flags `--resume` and `--force` say, which exclude each other.
+    pub fn of(resume: bool, force: bool) -> Occupied {
+        match (resume, force) {
+            (true, _) => Occupied::Resume,
+            (false, true) => Occupied::Replace,
+            (false, false) => Occupied::Refuse,
+        }
+    }
+}
+
 /// The folder of one run.
 #[derive(Clone, Debug)]
 pub struct RunFolder {

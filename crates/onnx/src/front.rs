@@ -3,8 +3,8 @@
 //! A row of a table is a number for each column: a number as it is, the place of a category among its levels (-1 for one that is
 //! none), 1 or 0 for truth, NaN where it is missing.
 
+use pellucid::data::pipeline::{Encoding, Scaling};
 use pellucid::model::Preprocessing;
-use serde::Deserialize;
 
 use crate::export::{Export, Setting};
 
@@ -26,33 +26,6 @@ enum Steps {
     Columns(Vec<Encoding>),
 }
 
-/// A column as a model file has it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum Encoding {
-    Number {
-        log: bool,
-        mean: f64,
-        std: f64,
-        fill: f64,
-        #[serde(default)]
-        edges: Vec<f64>,
-        indicator: bool,
-    },
-    Category {
-        levels: Vec<String>,
-        other: bool,
-        missing: bool,
-    },
-    Boolean {
-        fill: f64,
-        indicator: bool,
-    },
-}
-
-/// Inputs are kept within so many standard deviations.
-const FARTHEST: f32 = 1000.0;
-
 impl Front {
     /// What goes in front of a network with this preprocessing, if ONNX can say it.
     pub fn of(preprocessing: &Preprocessing) -> Option<Front> {
@@ -62,16 +35,16 @@ impl Front {
                 Some(Front { name: "bytes", sizes: None, about: None, steps })
             }
             Preprocessing::Table { pipeline } => {
-                let document = serde_json::to_value(pipeline).ok()?;
                 let (mut encodings, mut about) = (Vec::new(), Vec::new());
-                for column in document.get("columns")?.as_array()? {
-                    let Some(input) = column.get("role").and_then(|role| role.get("input")) else { continue };
-                    let encoding: Encoding = serde_json::from_value(input.clone()).ok()?;
-                    let name = column.get("summary").and_then(|summary| summary.get("name")).cloned();
-                    let levels =
-                        if let Encoding::Category { levels, .. } = &encoding { levels.clone() } else { vec![] };
+                for (name, encoding) in pipeline.encodings() {
+                    let levels: &[String] = match encoding {
+                        // ONNX has no dates.
+                        Encoding::Date { .. } => return None,
+                        Encoding::Category { levels, .. } => levels,
+                        Encoding::Number { .. } | Encoding::Boolean { .. } => &[],
+                    };
                     about.push(serde_json::json!({ "name": name, "levels": levels }));
-                    encodings.push(encoding);
+                    encodings.push(encoding.clone());
                 }
                 let about = serde_json::to_string(&about).ok();
                 Some(Front {
@@ -97,7 +70,7 @@ impl Front {
                 let mut parts = Vec::new();
                 for (number, encoding) in encodings.iter().enumerate() {
                     let column = export.slice(self.name, 1, number as i64, number as i64 + 1);
-                    encoding.write(export, &column, &mut parts);
+                    write_column(encoding, export, &column, &mut parts);
                 }
                 let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
                 export.node("Concat", &parts, &[output], vec![("axis", Setting::Int(1))]);
@@ -106,65 +79,62 @@ impl Front {
     }
 }
 
-impl Encoding {
-    fn write(&self, export: &mut Export, column: &str, parts: &mut Vec<String>) {
-        let missing = export.make("IsNaN", &[column], vec![]);
-        let filled = |export: &mut Export, fill: f64| {
-            let fill = export.number(fill as f32);
-            export.make("Where", &[&missing, &fill, column], vec![])
-        };
-        let is_shown = match self {
-            Encoding::Number { log, mean, std, fill, edges, indicator } => {
-                let value = filled(export, *fill);
-                let mut scaled = value.clone();
-                if *log {
-                    let (size, sign, one) = (
-                        export.make("Abs", &[&value], vec![]),
-                        export.make("Sign", &[&value], vec![]),
-                        export.number(1.0),
-                    );
-                    let more = export.make("Add", &[&size, &one], vec![]);
-                    let logarithm = export.make("Log", &[&more], vec![]);
-                    scaled = export.make("Mul", &[&sign, &logarithm], vec![]);
-                }
-                let [mean, std] = [mean, std].map(|&value| export.number(value as f32));
-                let centred = export.make("Sub", &[&scaled, &mean], vec![]);
-                let standardised = export.make("Div", &[&centred, &std], vec![]);
-                let [low, high] = [-FARTHEST, FARTHEST].map(|value| export.number(value));
-                parts.push(export.make("Clip", &[&standardised, &low, &high], vec![]));
-                if edges.len() > 1 {
-                    let count = edges.len() - 1;
-                    let starts: Vec<f32> = edges[..count].iter().map(|&edge| edge as f32).collect();
-                    let widths: Vec<f32> = edges.windows(2).map(|pair| (pair[1] - pair[0]) as f32).collect();
-                    let [starts, widths] = [starts, widths].map(|values| export.constant(&[1, count], &values));
-                    let above = export.make("Sub", &[&value, &starts], vec![]);
-                    let share = export.make("Div", &[&above, &widths], vec![]);
-                    let [low, high] = [0.0, 1.0].map(|value| export.number(value));
-                    parts.push(export.make("Clip", &[&share, &low, &high], vec![]));
-                }
-                *indicator
+/// Writes what a column becomes, value by value of `parts`.
+fn write_column(encoding: &Encoding, export: &mut Export, column: &str, parts: &mut Vec<String>) {
+    let missing = export.make("IsNaN", &[column], vec![]);
+    let filled = |export: &mut Export, fill: f64| {
+        let fill = export.number(fill as f32);
+        export.make("Where", &[&missing, &fill, column], vec![])
+    };
+    let is_shown = match encoding {
+        Encoding::Number { scaling: Scaling { log, mean, std }, fill, edges, indicator } => {
+            let value = filled(export, *fill);
+            let mut scaled = value.clone();
+            if *log {
+                let (size, sign, one) =
+                    (export.make("Abs", &[&value], vec![]), export.make("Sign", &[&value], vec![]), export.number(1.0));
+                let more = export.make("Add", &[&size, &one], vec![]);
+                let logarithm = export.make("Log", &[&more], vec![]);
+                scaled = export.make("Mul", &[&sign, &logarithm], vec![]);
             }
-            Encoding::Category { levels, other, missing } => {
-                let count = levels.len();
-                let places: Vec<f32> = (0..count).map(|place| place as f32).collect();
-                let places = export.constant(&[1, count], &places);
-                let hit = export.make("Equal", &[column, &places], vec![]);
-                parts.push(export.cast(&hit, 1));
-                if *other {
-                    // Whatever is there and is none of the levels.
-                    let below = export.number(0.0);
-                    let none = export.make("Less", &[column, &below], vec![]);
-                    parts.push(export.cast(&none, 1));
-                }
-                *missing
+            let [mean, std] = [mean, std].map(|&value| export.number(value as f32));
+            let centred = export.make("Sub", &[&scaled, &mean], vec![]);
+            let standardised = export.make("Div", &[&centred, &std], vec![]);
+            let [low, high] = [-Scaling::FARTHEST, Scaling::FARTHEST].map(|value| export.number(value as f32));
+            parts.push(export.make("Clip", &[&standardised, &low, &high], vec![]));
+            if edges.len() > 1 {
+                let count = edges.len() - 1;
+                let starts: Vec<f32> = edges[..count].iter().map(|&edge| edge as f32).collect();
+                let widths: Vec<f32> = edges.windows(2).map(|pair| (pair[1] - pair[0]) as f32).collect();
+                let [starts, widths] = [starts, widths].map(|values| export.constant(&[1, count], &values));
+                let above = export.make("Sub", &[&value, &starts], vec![]);
+                let share = export.make("Div", &[&above, &widths], vec![]);
+                let [low, high] = [0.0, 1.0].map(|value| export.number(value));
+                parts.push(export.make("Clip", &[&share, &low, &high], vec![]));
             }
-            Encoding::Boolean { fill, indicator } => {
-                parts.push(filled(export, *fill));
-                *indicator
-            }
-        };
-        if is_shown {
-            parts.push(export.cast(&missing, 1));
+            *indicator
         }
+        Encoding::Category { levels, other, missing } => {
+            let count = levels.len();
+            let places: Vec<f32> = (0..count).map(|place| place as f32).collect();
+            let places = export.constant(&[1, count], &places);
+            let hit = export.make("Equal", &[column, &places], vec![]);
+            parts.push(export.cast(&hit, 1));
+            if *other {
+                // Whatever is there and is none of the levels.
+                let below = export.number(0.0);
+                let none = export.make("Less", &[column, &below], vec![]);
+                parts.push(export.cast(&none, 1));
+            }
+            *missing
+        }
+        Encoding::Boolean { fill, indicator } => {
+            parts.push(filled(export, *fill));
+            *indicator
+        }
+        Encoding::Date { .. } => unreachable!("a table with dates has no front"),
+    };
+    if is_shown {
+        parts.push(export.cast(&missing, 1));
     }
 }

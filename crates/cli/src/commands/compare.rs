@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use pellucid::data::TaskKind;
 use pellucid::metrics::{PairedTest, mean_and_deviation, paired_test};
 use pellucid::train::History;
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use crate::args::CompareArgs;
 use crate::error::{Failure, Outcome};
 use crate::format::number;
+use crate::judge::usual_metric;
 use crate::plot::overlaid_losses;
 use crate::report::page::{Cell, Page, table as html_table};
 use crate::run_folder::{CONFIG, MODEL, read_history};
@@ -117,12 +119,7 @@ fn differing(runs: &[Finished]) -> Vec<String> {
 /// The metric to judge by: the one asked for, or the usual one of the first run.
 fn metric(runs: &[Finished], asked: Option<&str>) -> Outcome<String> {
     let known = &runs[0].metrics;
-    let usual = || {
-        ["accuracy", "f1_micro", "r2", "perplexity"]
-            .into_iter()
-            .find(|name| known.contains_key(*name))
-            .unwrap_or("loss")
-    };
+    let usual = || TaskKind::ALL.into_iter().map(usual_metric).find(|name| known.contains_key(*name)).unwrap_or("loss");
     let name = asked.unwrap_or_else(usual);
     match runs.iter().find(|run| !run.metrics.contains_key(name)) {
         None => Ok(name.to_string()),

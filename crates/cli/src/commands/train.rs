@@ -54,8 +54,7 @@ pub fn run(arguments: TrainArgs) -> Outcome<()> {
     let (prepared, recipe) = ready(data, settings, look.quiet || look.json)?;
 
     let folder = match &out {
-        Some(path) if resume => RunFolder::open(path, Occupied::Resume)?,
-        Some(path) => RunFolder::open(path, if force { Occupied::Replace } else { Occupied::Refuse })?,
+        Some(path) => RunFolder::open(path, Occupied::of(resume, force))?,
         None => RunFolder::numbered(&prepared.name)?,
     };
     say.head(&words::head(&prepared, &recipe, &say)?)?;

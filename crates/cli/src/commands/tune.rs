@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, available_parallelism, sleep};
 use std::time::{Duration, Instant};
 
-use pellucid::data::{Fold, TaskKind};
+use pellucid::data::Fold;
 use pellucid::metrics::is_error;
 use pellucid::tune::{Direction, Search, SearchOptions, Trial, Verdict};
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ use crate::device::device;
 use crate::error::{Failure, Outcome};
 use crate::format::{number, seconds};
 use crate::interrupt::interrupted;
+use crate::judge::usual_metric;
 use crate::prepare::Prepared;
 use crate::ready::{data_of, facts, ready, resolve, settings_that_repeat};
 use crate::run_folder::{Occupied, RunFolder};
@@ -25,7 +26,7 @@ use crate::say::Say;
 use crate::settings::{Settings, Validation};
 use crate::terminal::{Align, Ink, Screen, Table};
 use crate::tune::{
-    Bench, Claim, Found, Importance, Plan, Record, Score, Store, TuneOptions, end_text, importance, page, value_text,
+    Bench, Claim, Found, Importance, Plan, Record, Score, Store, TuneOptions, end_text, importance, page, values_text,
 };
 
 /// The settings of a search, in its folder.
@@ -51,10 +52,6 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    fn is_gain(&self) -> bool {
-        self.options.direction == Direction::Maximise
-    }
-
     /// All that trials depend on.
     fn identity(&self) -> Value {
         let settings = settings_that_repeat(&self.plan.settings);
@@ -80,13 +77,8 @@ pub fn run(arguments: TuneArgs) -> Outcome<()> {
     let tune = tune.over(settings.tune.take().unwrap_or_default());
     settings.tune = Some(tune.clone());
     let task = task(&word, &settings, &tune, look)?;
-    let occupied = match (resume, force) {
-        (true, _) => Occupied::Resume,
-        (false, true) => Occupied::Replace,
-        (false, false) => Occupied::Refuse,
-    };
     let folder = match &settings.out {
-        Some(path) => RunFolder::open(path, occupied)?,
+        Some(path) => RunFolder::open(path, Occupied::of(resume, force))?,
         None => RunFolder::numbered(&format!("{}-search", task.folds[0].name))?,
     };
     let store = Store::open(folder.path(), &task.identity())?;
@@ -107,7 +99,7 @@ pub fn run(arguments: TuneArgs) -> Outcome<()> {
         best: finished.best(),
         importance: &shares,
         metric: &task.metric,
-        is_gain: task.is_gain(),
+        direction: task.options.direction,
     };
     folder.write(PAGE, &page(&found))?;
     say.result(&results(&found, &say.screen))?;
@@ -158,14 +150,8 @@ fn task<'a>(word: &'a str, settings: &Settings, tune: &TuneOptions, look: Look) 
 
 /// The metric to search by: the one asked for, or the usual one.
 fn metric(prepared: &Prepared, asked: Option<&str>) -> Outcome<String> {
-    let usual = match prepared.task.kind() {
-        TaskKind::Binary | TaskKind::Multiclass => "accuracy",
-        TaskKind::Multilabel => "f1_micro",
-        TaskKind::Regression => "r2",
-        TaskKind::Tokens => "perplexity",
-    };
     let names = pellucid::train::metric_names(&prepared.task);
-    let name = asked.unwrap_or(usual);
+    let name = asked.unwrap_or(usual_metric(prepared.task.kind()));
     if names.iter().any(|known| known == name) {
         return Ok(name.to_string());
     }
@@ -189,7 +175,7 @@ fn search(task: &Task<'_>, store: &Store, settings: &Settings, look: Look) -> Ou
                 data: task.data,
                 folds: &task.folds,
                 metric: &task.metric,
-                is_gain: task.is_gain(),
+                direction: task.options.direction,
                 device: device(settings.isa.as_deref(), Some((threads / workers).max(1)))?,
                 stop,
             };
@@ -271,9 +257,7 @@ impl<'a> Lines<'a> {
 
     fn show(&mut self, record: &Record) {
         let score = record.trial.value();
-        let gain = self.task.is_gain();
-        let better = |score: &f64| self.best.is_none_or(|best| if gain { *score > best } else { *score < best });
-        let is_best = score.as_ref().is_some_and(better);
+        let is_best = score.is_some_and(|score| self.task.options.direction.improves(score, self.best));
         if is_best {
             self.best = score;
         }
@@ -284,9 +268,7 @@ impl<'a> Lines<'a> {
             Some(score) => format!("{} {}", self.task.metric, number(score)),
             None => end_text(record),
         };
-        let values: Vec<String> =
-            record.trial.values.iter().map(|(name, value)| format!("{name} {}", value_text(value))).collect();
-        let line = format!("trial {:<4} {what:<24} {}", record.trial.number, values.join("  "));
+        let line = format!("trial {:<4} {what:<24} {}", record.trial.number, values_text(&record.trial, "  "));
         let line = crate::format::shorten(&self.screen.clean(&line), self.screen.width, self.screen.unicode);
         eprintln!("{}", if is_best { self.screen.paint(Ink::Strong, &line) } else { line });
     }
@@ -317,15 +299,10 @@ fn head(task: &Task<'_>, tune: &TuneOptions, say: &Say) -> String {
 
 /// The best trials, and what matters.
 fn results(found: &Found<'_>, screen: &Screen) -> String {
-    let mut scored: Vec<(&Trial, f64)> =
-        found.records.iter().filter_map(|record| Some((&record.trial, record.trial.value()?))).collect();
-    scored.sort_by(|a, b| if found.is_gain { b.1.total_cmp(&a.1) } else { a.1.total_cmp(&b.1) });
     let mut table =
         Table::new(&[("trial", Align::Right), (found.metric, Align::Right), ("values", Align::Left)]).cutting(2);
-    for (trial, score) in scored.iter().take(SHOWN) {
-        let values: Vec<String> =
-            trial.values.iter().map(|(name, value)| format!("{name} {}", value_text(value))).collect();
-        table.row([trial.number.to_string(), number(*score), values.join(", ")]);
+    for (trial, score) in found.ranking().into_iter().take(SHOWN) {
+        table.row([trial.number.to_string(), number(score), values_text(trial, ", ")]);
     }
     let share = |one: &Importance| format!("{} {:.0} %", one.name, 100.0 * one.share);
     let shares: Vec<String> = found.importance.iter().map(share).collect();

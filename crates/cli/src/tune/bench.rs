@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kernels::device::Device;
 use pellucid::train::{Control, EndReason, Event, Fit, Fitted, TrainError};
-use pellucid::tune::Verdict;
+use pellucid::tune::{Direction, Verdict};
 
 use crate::error::{Failure, Outcome};
 use crate::prepare::Prepared;
@@ -21,8 +21,8 @@ pub struct Bench<'a> {
     pub folds: &'a [Prepared],
     /// The validation metric that scores are.
     pub metric: &'a str,
-    /// Whether more of it is better.
-    pub is_gain: bool,
+    /// Whether more or less of it is better.
+    pub direction: Direction,
     /// What computes.
     pub device: Arc<Device>,
     /// The user wants to end.
@@ -94,8 +94,7 @@ impl Bench<'_> {
                 && record.epoch < epochs
             {
                 let value = record.validation.as_ref().and_then(|scores| scores.get(self.metric)).unwrap_or(f64::NAN);
-                let better = |best: f64| if self.is_gain { value > best } else { value < best };
-                if value.is_finite() && best.is_none_or(better) {
+                if value.is_finite() && self.direction.improves(value, best) {
                     best = Some(value);
                 }
                 given_up = best.is_some_and(&mut *report);

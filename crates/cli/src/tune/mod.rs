@@ -16,5 +16,5 @@ pub use bench::{Bench, Score};
 pub use importance::{Importance, importance};
 pub use options::{Budget, Early, TuneOptions};
 pub use plan::Plan;
-pub use report::{Found, end_text, page, value_text};
+pub use report::{Found, end_text, page, values_text};
 pub use store::{Claim, Record, Store};

@@ -1,6 +1,6 @@
 //! The page of a search: the best so far, what matters, what each hyper-parameter does, all trials.
 
-use pellucid::tune::{Dimension, Domain, Space, Trial, Verdict};
+use pellucid::tune::{Dimension, Direction, Domain, Space, Trial, Verdict};
 use serde_json::Value;
 
 use super::{Importance, Record};
@@ -22,8 +22,17 @@ pub struct Found<'a> {
     pub importance: &'a [Importance],
     /// The metric that scores are.
     pub metric: &'a str,
-    /// Whether more of it is better.
-    pub is_gain: bool,
+    /// Whether more or less of it is better.
+    pub direction: Direction,
+}
+
+impl Found<'_> {
+    /// Trials that were run to a finite score, with it: the best first.
+    pub fn ranking(&self) -> Vec<(&Trial, f64)> {
+        let mut order = scored(self);
+        order.sort_by(|a, b| self.direction.cost(a.1).total_cmp(&self.direction.cost(b.1)));
+        order
+    }
 }
 
 const WIDE: f64 = 860.0;
@@ -66,7 +75,14 @@ fn heads(found: &Found<'_>) -> Vec<(String, String)> {
         found.records.iter().filter(|record| record.trial.verdict.as_ref().is_some_and(is)).count().to_string()
     };
     let mut heads = vec![
-        ("metric".to_string(), format!("{} ({} is better)", found.metric, if found.is_gain { "more" } else { "less" })),
+        (
+            "metric".to_string(),
+            format!(
+                "{} ({} is better)",
+                found.metric,
+                if found.direction == Direction::Maximise { "more" } else { "less" }
+            ),
+        ),
         ("run to the end".to_string(), count(|verdict| matches!(verdict, Verdict::Finished(_)))),
         ("given up".to_string(), count(|verdict| matches!(verdict, Verdict::Pruned))),
         ("failed".to_string(), count(|verdict| matches!(verdict, Verdict::Failed))),
@@ -91,6 +107,12 @@ pub fn value_text(value: &Value) -> String {
     }
 }
 
+/// What was chosen for a trial: `lr 0.01, width 32`.
+pub fn values_text(trial: &Trial, between: &str) -> String {
+    let values = trial.values.iter().map(|(name, value)| format!("{name} {}", value_text(value)));
+    values.collect::<Vec<_>>().join(between)
+}
+
 /// Trials with finite scores.
 fn scored<'a>(found: &Found<'a>) -> Vec<(&'a Trial, f64)> {
     let value = |record: &'a Record| Some((&record.trial, record.trial.value().filter(|value| value.is_finite())?));
@@ -100,10 +122,9 @@ fn scored<'a>(found: &Found<'a>) -> Vec<(&'a Trial, f64)> {
 /// A range for scores that is not stretched by the few worst.
 fn score_axis(found: &Found<'_>, scores: &[f64]) -> Axis {
     let mut sorted = scores.to_vec();
-    sorted.sort_by(f64::total_cmp);
+    sorted.sort_by(|a, b| found.direction.cost(*a).total_cmp(&found.direction.cost(*b)));
     let keep = (sorted.len() * 9).div_ceil(10);
-    let kept = if found.is_gain { &sorted[sorted.len() - keep..] } else { &sorted[..keep] };
-    Axis::fit_linear(kept.iter().copied(), 5)
+    Axis::fit_linear(sorted.into_iter().take(keep), 5)
 }
 
 fn best_so_far(found: &Found<'_>) -> String {
@@ -119,7 +140,7 @@ fn best_so_far(found: &Found<'_>) -> String {
     let (mut best, mut line) = (None::<f64>, Vec::new());
     for (trial, score) in &scored {
         let at = trial.number as f64;
-        let better = best.is_none_or(|best| if found.is_gain { *score > best } else { *score < best });
+        let better = found.direction.improves(*score, best);
         if let (true, Some(before)) = (better, best) {
             line.push((at, before));
         }
@@ -228,7 +249,8 @@ fn parallel(found: &Found<'_>, scored: &[(&Trial, f64)]) -> String {
     let x = |index: usize| SIDE + (WIDE - 2.0 * SIDE) * index as f64 / (axes.len() - 1) as f64;
     let y = |place: f64| height - BOTTOM - place * (height - TOP - BOTTOM);
     let mut svg = Svg::new(WIDE, height, "trials as lines over all hyper-parameters");
-    let strong = best_tenth(found, scored);
+    let best_tenth = found.ranking().into_iter().take(scored.len().div_ceil(10));
+    let strong: Vec<usize> = best_tenth.map(|(trial, _)| trial.number).collect();
     // The best are drawn last, above the others.
     for is_strong in [false, true] {
         for (trial, score) in scored.iter().filter(|(trial, _)| strong.contains(&trial.number) == is_strong) {
@@ -252,13 +274,6 @@ fn parallel(found: &Found<'_>, scored: &[(&Trial, f64)]) -> String {
         }
     }
     svg.fragment()
-}
-
-/// Numbers of the best tenth of the trials.
-fn best_tenth(found: &Found<'_>, scored: &[(&Trial, f64)]) -> Vec<usize> {
-    let mut order = scored.to_vec();
-    order.sort_by(|a, b| if found.is_gain { b.1.total_cmp(&a.1) } else { a.1.total_cmp(&b.1) });
-    order.iter().take(scored.len().div_ceil(10)).map(|(trial, _)| trial.number).collect()
 }
 
 fn trials(found: &Found<'_>) -> String {
@@ -336,7 +351,7 @@ mod tests {
                 best,
                 importance: &importance,
                 metric: "accuracy",
-                is_gain: true,
+                direction: Direction::Maximise,
             };
             let page = page(&found);
             let body = page.strip_prefix("<!DOCTYPE html>\n").expect("a page");

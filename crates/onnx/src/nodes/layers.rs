@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use pellucid::graph::Role;
-use pellucid::ops::{Conv, ConvTranspose, Operation};
+use pellucid::ops::{Conv, ConvTranspose, Op, Operation};
 
 use super::one;
 use crate::call::Call;
+use crate::constant::Constant;
 use crate::error::Problem;
 use crate::lower::{Flow, Lower, Result, Value, invalid, unsupported};
 
@@ -105,12 +106,21 @@ pub fn padding(call: &Call, input: &[usize], reach: &[usize], stride: &[usize]) 
     }
 }
 
+/// The op applied to x with its weight, and with input 2 of the call as its bias, if there is one.
+fn convolved(l: &mut Lower, call: &Call, op: impl Op + 'static, x: &Value, weight: &Constant) -> Result<Value> {
+    let (x, gone) = rows(l, x)?;
+    let flow = flow_of(l, &x)?;
+    let mut ids = vec![flow.id, l.parameter(weight, &weight.dims, Role::Weight)?];
+    if let Some(bias) = call.opt(2) {
+        let bias = l.need(bias, "the bias")?.clone();
+        ids.push(l.parameter(&bias, &bias.dims, Role::Bias)?);
+    }
+    let y = l.flow(Arc::new(op), &ids, flow.kind, flow.batch, flow.sources)?;
+    back(l, &y, gone)
+}
+
 fn conv(l: &mut Lower, call: &Call) -> Result<Value> {
     let (x, weight) = (call.x(0)?, l.need(call.x(1)?, "the weight")?.clone());
-    let bias = match call.opt(2) {
-        Some(bias) => Some(l.need(bias, "the bias")?.clone()),
-        None => None,
-    };
     let axes = x.rank().saturating_sub(2);
     if weight.dims.len() != x.rank() || !(1..=2).contains(&axes) {
         return unsupported(format!(
@@ -128,22 +138,11 @@ fn conv(l: &mut Lower, call: &Call) -> Result<Value> {
         (0..axes).map(|axis| dilation[axis] * weight.dims[axis + 2].saturating_sub(1) + 1).collect();
     let padding = padding(call, &x.dims()[2..], &reach, &stride)?;
     let op = Conv { stride, padding, dilation, groups: call.size("group", 1)? };
-    let (x, gone) = rows(l, x)?;
-    let flow = flow_of(l, &x)?;
-    let mut ids = vec![flow.id, l.parameter(&weight, &weight.dims, Role::Weight)?];
-    if let Some(bias) = bias {
-        ids.push(l.parameter(&bias, &bias.dims, Role::Bias)?);
-    }
-    let y = l.flow(Arc::new(op), &ids, flow.kind, flow.batch, flow.sources)?;
-    back(l, &y, gone)
+    convolved(l, call, op, x, &weight)
 }
 
 fn conv_transpose(l: &mut Lower, call: &Call) -> Result<Value> {
     let (x, weight) = (call.x(0)?, l.need(call.x(1)?, "the weight")?.clone());
-    let bias = match call.opt(2) {
-        Some(bias) => Some(l.need(bias, "the bias")?.clone()),
-        None => None,
-    };
     let axes = x.rank().saturating_sub(2);
     if weight.dims.len() != x.rank() || !(1..=2).contains(&axes) {
         return unsupported(format!("a transposed convolution of {:?}: one or two axes behind the channels", x.dims()));
@@ -173,14 +172,7 @@ fn conv_transpose(l: &mut Lower, call: &Call) -> Result<Value> {
     }
     // What an op cannot add behind the output, zeros behind the input's last patch, is cut off less.
     let op = ConvTranspose { stride, padding, output_padding, dilation, groups: call.size("group", 1)? };
-    let (x, gone) = rows(l, x)?;
-    let flow = flow_of(l, &x)?;
-    let mut ids = vec![flow.id, l.parameter(&weight, &weight.dims, Role::Weight)?];
-    if let Some(bias) = bias {
-        ids.push(l.parameter(&bias, &bias.dims, Role::Bias)?);
-    }
-    let y = l.flow(Arc::new(op), &ids, flow.kind, flow.batch, flow.sources)?;
-    back(l, &y, gone)
+    convolved(l, call, op, x, &weight)
 }
 
 /// A convolution of each channel that looks back only, behind the last steps of the window before.
@@ -202,17 +194,10 @@ fn causal_conv(l: &mut Lower, call: &Call) -> Result<Vec<Value>> {
     };
     let length = padded.dims()[2] as i64;
     let state = l.take(&padded, 2, (length - kernel as i64 + 1..length).collect(), 0.0)?;
-    let (rows, gone) = rows(l, &padded)?;
-    let flow = flow_of(l, &rows)?;
-    let mut ids = vec![flow.id, l.parameter(&weight, &weight.dims, Role::Weight)?];
-    if let Some(bias) = call.opt(2) {
-        let bias = l.need(bias, "the bias")?.clone();
-        ids.push(l.parameter(&bias, &bias.dims, Role::Bias)?);
-    }
     let op = Conv { stride: vec![1], padding: vec![0, 0], dilation: vec![1], groups: channels };
-    let mut y = l.flow(Arc::new(op), &ids, flow.kind, flow.batch, flow.sources)?;
+    let mut y = convolved(l, call, op, &padded, &weight)?;
     if activation != "none" {
         y = super::functions::swish(l, &y, 1.0)?;
     }
-    Ok(vec![back(l, &y, gone)?, state])
+    Ok(vec![y, state])
 }

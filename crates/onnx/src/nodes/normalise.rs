@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use pellucid::graph::Role;
-use pellucid::ops::{BatchNorm, Function, GroupNorm, LayerNorm, LogSoftmax, Operation, Reduction, RmsNorm, Softmax};
+use pellucid::ops::{
+    BatchNorm, Function, GroupNorm, LayerNorm, LogSoftmax, Op, Operation, Reduction, RmsNorm, Softmax,
+};
 
 use super::layers::{back, rows};
 use super::one;
@@ -177,6 +179,25 @@ fn last_axes(x: &Value, axis: usize) -> Result<Vec<usize>> {
     Ok([&x.dims()[..axis], &[count(&x.dims()[axis..])]].concat())
 }
 
+/// The op applied to x with its last axes as one.
+fn on_last_axis(
+    l: &mut Lower,
+    x: &Value,
+    flat: &[usize],
+    op: impl Op + 'static,
+    (scale, bias): (&Constant, Option<&Constant>),
+) -> Result<Value> {
+    let rows = l.reshape(x, flat)?;
+    let Value::Flow(flow) = &rows else { return invalid("it works on constants") };
+    let size = &flat[flat.len() - 1..];
+    let mut ids = vec![flow.id, l.parameter(scale, size, Role::Scale)?];
+    if let Some(bias) = bias {
+        ids.push(l.parameter(bias, size, Role::Bias)?);
+    }
+    let y = l.flow(Arc::new(op), &ids, flow.kind, flow.batch, flow.sources)?;
+    l.reshape(&y, x.dims())
+}
+
 fn layer_norm(l: &mut Lower, call: &Call) -> Result<Vec<Value>> {
     call.ignore(&["stash_type"]);
     let (x, scale) = (call.x(0)?, call.x(1)?);
@@ -188,14 +209,8 @@ fn layer_norm(l: &mut Lower, call: &Call) -> Result<Vec<Value>> {
         && call.opt(2).is_none_or(|bias| bias.known().is_some_and(|bias| bias.len() == size))
         && scale.len() == size
     {
-        let rows = l.reshape(x, &flat)?;
-        let Value::Flow(flow) = &rows else { return invalid("it works on constants") };
-        let mut ids = vec![flow.id, l.parameter(scale, &[size], Role::Scale)?];
-        if let Some(bias) = call.opt(2).and_then(Value::known) {
-            ids.push(l.parameter(bias, &[size], Role::Bias)?);
-        }
-        let y = l.flow(Arc::new(LayerNorm { eps: eps as f32 }), &ids, flow.kind, flow.batch, flow.sources)?;
-        return Ok(vec![l.reshape(&y, x.dims())?]);
+        let bias = call.opt(2).and_then(Value::known);
+        return Ok(vec![on_last_axis(l, x, &flat, LayerNorm { eps: eps as f32 }, (scale, bias))?]);
     }
     let axes: Vec<usize> = (axis..x.rank()).collect();
     let (mean, variance) = moments(l, x, &axes)?;
@@ -220,11 +235,7 @@ fn rms_norm(l: &mut Lower, call: &Call) -> Result<Value> {
     if let (Some(scale), Value::Flow(_)) = (scale.known(), x)
         && scale.len() == size
     {
-        let rows = l.reshape(x, &flat)?;
-        let Value::Flow(flow) = &rows else { return invalid("it works on constants") };
-        let ids = [flow.id, l.parameter(scale, &[size], Role::Scale)?];
-        let y = l.flow(Arc::new(RmsNorm { eps: eps as f32 }), &ids, flow.kind, flow.batch, flow.sources)?;
-        return l.reshape(&y, x.dims());
+        return on_last_axis(l, x, &flat, RmsNorm { eps: eps as f32 }, (scale, None));
     }
     let axes: Vec<usize> = (axis..x.rank()).collect();
     let squares = l.mul(x, x)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use kernels::random::Stream;
@@ -140,33 +141,35 @@ impl Split {
         if rows.is_empty() {
             return Err(SplitError::NoRows);
         }
-        let pieces = match division.times {
+        let (order, pieces) = match division.times {
             Some(times) => latest_first(times),
             None => in_proportion(rows.len(), division),
         };
         let least = |fraction: f64| usize::from(fraction > 0.0 && rows.len() >= 10);
         let share = |fraction: f64| ((fraction * rows.len() as f64).round() as usize).max(least(fraction));
         let (tests, rest) = pieces.split_at(front(&pieces, share(test)));
-        let (validations, learnt) = match division.fold {
-            None => {
-                let (validations, learnt) = rest.split_at(front(rest, share(validation)));
-                (validations.to_vec(), learnt.to_vec())
-            }
-            Some(fold) => folded(rest, fold, division.times.is_some())?,
-        };
         let part = |pieces: &[Piece]| {
-            let mut part: Vec<u32> = pieces.iter().flat_map(|piece| piece.rows.iter().map(|at| rows[*at])).collect();
+            let places = pieces.iter().flat_map(|piece| &order[piece.places.clone()]);
+            let mut part: Vec<u32> = places.map(|at| rows[*at]).collect();
             part.sort_unstable();
             part
         };
-        Ok(Split { test: part(tests), validation: part(&validations), train: part(&learnt) })
+        let [validation, train] = match division.fold {
+            None => {
+                let (validation, train) = rest.split_at(front(rest, share(validation)));
+                [part(validation), part(train)]
+            }
+            Some(fold) => folded(rest, fold, division.times.is_some())?.map(|pieces| part(&pieces)),
+        };
+        Ok(Split { test: part(tests), validation, train })
     }
 }
 
 /// What is not cut: a row, or the rows of a group.
 #[derive(Clone, Debug)]
 struct Piece {
-    rows: Vec<usize>,
+    /// Where its rows are listed.
+    places: Range<usize>,
     /// Where it stands in an order of which any part has the classes in proportion.
     position: u64,
     /// The piece of each class that is kept for training, behind all others.
@@ -175,11 +178,14 @@ struct Piece {
     alone: bool,
 }
 
+/// Rows as lists, and the pieces of the list.
+type Pieces = (Vec<usize>, Vec<Piece>);
+
 /// Pieces from the front that come nearest to so many rows together; none that is kept for training.
 fn front(pieces: &[Piece], share: usize) -> usize {
     let mut taken = 0;
     let fits = |piece: &&Piece| {
-        let with = taken + piece.rows.len();
+        let with = taken + piece.places.len();
         let nearer = !piece.kept && taken < share && with.abs_diff(share) < share - taken;
         taken = if nearer { with } else { taken };
         nearer
@@ -188,76 +194,83 @@ fn front(pieces: &[Piece], share: usize) -> usize {
 }
 
 /// The pieces for validation and those to learn from.
-fn folded(pieces: &[Piece], fold: Fold, in_time: bool) -> Result<(Vec<Piece>, Vec<Piece>), SplitError> {
+fn folded(pieces: &[Piece], fold: Fold, in_time: bool) -> Result<[Vec<Piece>; 2], SplitError> {
     let parts = fold.of + usize::from(in_time);
     if pieces.len() < parts {
         return Err(SplitError::Folds { pieces: pieces.len(), of: fold.of });
     }
+    // In time fold i is judged by the part behind the first i, otherwise by the i-th.
+    let judged = if in_time { fold.number } else { fold.number - 1 };
     let mut ordered: Vec<&Piece> = pieces.iter().collect();
     if in_time {
         ordered.reverse();
     } else {
         ordered.sort_by_key(|piece| piece.position);
     }
-    let all: usize = pieces.iter().map(|piece| piece.rows.len()).sum();
-    let (mut validation, mut learnt, mut before) = (Vec::new(), Vec::new(), 0);
+    let all: usize = pieces.iter().map(|piece| piece.places.len()).sum();
+    let (mut validation, mut train, mut before) = (Vec::new(), Vec::new(), 0);
     for piece in ordered {
         // The part in which the middle of the piece lies.
-        let part = (2 * before + piece.rows.len()) * parts / (2 * all);
-        before += piece.rows.len();
-        match () {
-            () if in_time && part > fold.number => {}
-            () if part + usize::from(!in_time) == fold.number && !piece.alone => validation.push(piece.clone()),
-            () => learnt.push(piece.clone()),
+        let part = (2 * before + piece.places.len()) * parts / (2 * all);
+        before += piece.places.len();
+        if part == judged && !piece.alone {
+            validation.push(piece.clone());
+        } else if part <= judged || !in_time {
+            train.push(piece.clone());
         }
     }
-    Ok((validation, learnt))
+    Ok([validation, train])
 }
 
-fn latest_first(times: &[u32]) -> Vec<Piece> {
+fn latest_first(times: &[u32]) -> Pieces {
     let mut order: Vec<usize> = (0..times.len()).collect();
     order.sort_by_key(|row| std::cmp::Reverse((times[*row], *row)));
-    let piece = |row: usize| Piece { rows: vec![row], position: 0, kept: false, alone: false };
-    order.into_iter().map(piece).collect()
+    let piece = |place: usize| Piece { places: place..place + 1, position: 0, kept: false, alone: false };
+    let pieces = (0..order.len()).map(piece).collect();
+    (order, pieces)
 }
 
 /// Pieces in an order of which any part from the front has the classes in proportion: the k-th of the n pieces of a class, shuffled,
 /// gets the position (k + 1/2)/n, and equal positions follow a random order. The last of each class is kept behind all others.
-fn in_proportion(rows: usize, division: &Division) -> Vec<Piece> {
+fn in_proportion(rows: usize, division: &Division) -> Pieces {
     for given in [division.strata, division.groups].into_iter().flatten() {
         assert_eq!(given.len(), rows, "a class and a group for each row");
     }
-    let mut pieces: Vec<Vec<usize>> = match division.groups {
-        None => (0..rows).map(|row| vec![row]).collect(),
-        Some(groups) => {
-            let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-            groups.iter().enumerate().for_each(|(row, group)| members.entry(*group).or_default().push(row));
-            members.into_values().collect()
-        }
-    };
-    let stream = Stream::new(division.seed, PURPOSE);
-    for i in (1..pieces.len()).rev() {
-        pieces.swap(i, stream.below(i as u64, i as u32 + 1) as usize);
+    let mut order: Vec<usize> = (0..rows).collect();
+    let group = |row: &usize| division.groups.map_or(*row as u32, |groups| groups[*row]);
+    order.sort_by_key(group);
+    let mut places: Vec<Range<usize>> = Vec::with_capacity(rows);
+    for rows in order.chunk_by(|a, b| group(a) == group(b)) {
+        let start = places.last().map_or(0, |before| before.end);
+        places.push(start..start + rows.len());
     }
-    let classes: Vec<u32> =
-        pieces.iter().map(|rows| division.strata.map_or(0, |strata| most_frequent(rows, strata))).collect();
+    let stream = Stream::new(division.seed, PURPOSE);
+    for i in (1..places.len()).rev() {
+        places.swap(i, stream.below(i as u64, i as u32 + 1) as usize);
+    }
+    let class =
+        |places: &Range<usize>| division.strata.map_or(0, |strata| most_frequent(&order[places.clone()], strata));
     let mut counts: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    let classes: Vec<u32> = places.iter().map(class).collect();
     classes.iter().for_each(|class| counts.entry(*class).or_default().0 += 1);
-    let placed = pieces.into_iter().zip(&classes).map(|(rows, class)| {
+    let placed = places.into_iter().zip(&classes).map(|(places, class)| {
         let (count, taken) = counts.get_mut(class).expect("counted");
         *taken += 1;
         // (k + 1/2)/n in units of 2⁻³¹, whole numbers on every machine; there are at most 2³² rows.
         let position = ((2 * *taken - 1) << 30) / *count;
-        Piece { rows, position, kept: taken == count, alone: *count == 1 }
+        Piece { places, position, kept: taken == count, alone: *count == 1 }
     });
     let mut pieces: Vec<Piece> = placed.collect();
     // Stable: equal positions stay in their random order.
     pieces.sort_by_key(|piece| (piece.kept, if piece.kept { 0 } else { piece.position }));
-    pieces
+    (order, pieces)
 }
 
 /// The class of a group; of equally frequent ones the first.
 fn most_frequent(rows: &[usize], strata: &[u32]) -> u32 {
+    if let [row] = rows {
+        return strata[*row];
+    }
     let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
     rows.iter().for_each(|row| *counts.entry(strata[*row]).or_default() += 1);
     let mut best = (0, 0);

@@ -46,12 +46,8 @@ impl FrozenFeatures {
         device: &Arc<Device>,
         memory: u64,
     ) -> Result<Option<FrozenFeatures>, TrainError> {
-        let rows = train.rows.len() + validation.map_or(0, |part| part.rows.len());
-        let Some((graph, value)) = place(network, options, rows, memory) else { return Ok(None) };
-        let mut session = Session::new(graph, device.clone(), parameters.clone(), options.seed);
-        let mut of = |part: &Part| features(&mut session, value, part);
-        let (train, validation) = (of(train)?, validation.map(of).transpose()?);
-        Ok(Some(FrozenFeatures { network: network.clone().fed_at(value), train, validation }))
+        let Some(place) = Place::of(network, (train, validation), options, memory) else { return Ok(None) };
+        place.features(parameters, (train, validation), options, device).map(Some)
     }
 
     /// The same from a file, if it has those of this network and these rows; else they are computed, and kept there. Whether they
@@ -68,71 +64,100 @@ impl FrozenFeatures {
         device: &Arc<Device>,
         memory: u64,
     ) -> Result<Option<(FrozenFeatures, bool)>, TrainError> {
-        let rows = train.rows.len() + validation.map_or(0, |part| part.rows.len());
-        let Some((graph, value)) = place(network, options, rows, memory) else { return Ok(None) };
+        let Some(place) = Place::of(network, (train, validation), options, memory) else { return Ok(None) };
         let parts: Vec<&Part> = [train].into_iter().chain(validation).collect();
-        let origin = origin(&graph, value, parameters, &parts, device)?;
-        let shape = graph.shape(value).sample().unwrap_or_default();
-        if let Some(mut read) = stored(path, &origin, &shape, &parts) {
-            let mut next = |part: &Part| dataset(part, &shape, read.remove(0));
+        let origin = place.origin(parameters, &parts, device)?;
+        if let Some(mut values) = stored(path, &origin, &place.shape(), &parts) {
+            let mut next = |part: &Part| dataset(part, &place.shape(), values.remove(0));
             let (train, validation) = (next(train)?, validation.map(next).transpose()?);
-            return Ok(Some((FrozenFeatures { network: network.clone().fed_at(value), train, validation }, true)));
+            return Ok(Some((FrozenFeatures { network: place.network, train, validation }, true)));
         }
-        let found = FrozenFeatures::compute(network, parameters, (train, validation), options, device, memory)?;
-        if let Some(found) = &found {
-            store(path, &origin, [Some(&found.train), found.validation.as_ref()])?;
-        }
-        Ok(found.map(|found| (found, false)))
+        let found = place.features(parameters, (train, validation), options, device)?;
+        store(path, &origin, [Some(&found.train), found.validation.as_ref()])?;
+        Ok(Some((found, false)))
     }
 }
 
-/// The network at inference and the value where it is fed, if features are the same in each epoch and have room.
-fn place(network: &Graph, options: &FitOptions, rows: usize, memory: u64) -> Option<(Arc<Graph>, ValueId)> {
-    let same = options.augmentation.is_none() && options.windows.are_apart() && options.thaw.is_none();
-    let graph = Arc::new(network.clone().frozen_at_inference());
-    let value = graph.frozen_features().filter(|_| same)?;
-    let width: usize = graph.shape(value).sample().map_or(0, |sample| sample.iter().product());
-    let bytes = (rows as u64).checked_mul(width as u64).and_then(|values| values.checked_mul(4));
-    bytes.is_some_and(|bytes| bytes <= memory).then_some((graph, value))
+/// Where a network is fed with features.
+struct Place {
+    /// The network at inference.
+    graph: Arc<Graph>,
+    /// The features in it.
+    value: ValueId,
+    /// The network that is fed there.
+    network: Graph,
+}
+
+impl Place {
+    /// If features are the same in each epoch and have room.
+    fn of(
+        network: &Graph,
+        (train, validation): (&Part, Option<&Part>),
+        options: &FitOptions,
+        memory: u64,
+    ) -> Option<Place> {
+        let same = options.augmentation.is_none() && options.windows.are_apart() && options.thaw.is_none();
+        let graph = Arc::new(network.clone().frozen_at_inference());
+        let value = graph.frozen_features().filter(|_| same)?;
+        let place = Place { graph, value, network: network.clone().fed_at(value) };
+        let rows = train.rows.len() + validation.map_or(0, |part| part.rows.len());
+        let width: usize = place.shape().iter().product();
+        let bytes = (rows as u64).checked_mul(width as u64).and_then(|values| values.checked_mul(4));
+        bytes.is_some_and(|bytes| bytes <= memory).then_some(place)
+    }
+
+    /// Sizes of the features of a row.
+    fn shape(&self) -> Vec<usize> {
+        self.graph.shape(self.value).sample().unwrap_or_default().to_vec()
+    }
+
+    fn features(
+        self,
+        parameters: &Parameters,
+        (train, validation): (&Part, Option<&Part>),
+        options: &FitOptions,
+        device: &Arc<Device>,
+    ) -> Result<FrozenFeatures, TrainError> {
+        let Place { graph, value, network } = self;
+        let mut session = Session::new(graph, device.clone(), parameters.clone(), options.seed);
+        let mut of = |part: &Part| features(&mut session, value, part);
+        let (train, validation) = (of(train)?, validation.map(of).transpose()?);
+        Ok(FrozenFeatures { network, train, validation })
+    }
+
+    /// A checksum of all that features depend on: this version, the ops before them with their parameters, and the rows.
+    fn origin(&self, parameters: &Parameters, parts: &[&Part], device: &Arc<Device>) -> Result<String, TrainError> {
+        let Place { graph, value, .. } = self;
+        let bytes = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|value| value.to_le_bytes()).collect() };
+        let mut hash = Sha256::new();
+        hash.update(env!("CARGO_PKG_VERSION"));
+        for node in graph.nodes().iter().take_while(|node| node.output.index() <= value.index()) {
+            hash.update(format!("{} {:?} {:?} {:?};", node.op.name(), node.op.attributes(), node.inputs, node.output));
+            for input in &node.inputs {
+                let parameter = graph.parameters().iter().find(|parameter| parameter.value == *input);
+                if let Some(values) = parameter.and_then(|parameter| parameters.get(&parameter.name)) {
+                    hash.update(bytes(values));
+                }
+            }
+        }
+        for part in parts {
+            let width = part.data.width();
+            hash.update(format!("{} rows of {:?};", part.rows.len(), part.data.sample_shape));
+            let mut values = vec![0.0; ROWS * width];
+            for rows in part.rows.chunks(ROWS) {
+                let values = &mut values[..rows.len() * width];
+                gather_features(device, part.data, rows, values)?;
+                hash.update(bytes(values));
+            }
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 /// Names of the parts in a file.
 const PARTS: [&str; 2] = ["train", "validation"];
 /// Where a file says what its features come from.
 const ORIGIN: &str = "origin";
-
-/// A checksum of all that features depend on: this version, the ops before them with their parameters, and the rows.
-fn origin(
-    graph: &Graph,
-    value: ValueId,
-    parameters: &Parameters,
-    parts: &[&Part],
-    device: &Arc<Device>,
-) -> Result<String, TrainError> {
-    let bytes = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|value| value.to_le_bytes()).collect() };
-    let mut hash = Sha256::new();
-    hash.update(env!("CARGO_PKG_VERSION"));
-    for node in graph.nodes().iter().take_while(|node| node.output.index() <= value.index()) {
-        hash.update(format!("{} {:?} {:?} {:?};", node.op.name(), node.op.attributes(), node.inputs, node.output));
-        for input in &node.inputs {
-            let parameter = graph.parameters().iter().find(|parameter| parameter.value == *input);
-            if let Some(values) = parameter.and_then(|parameter| parameters.get(&parameter.name)) {
-                hash.update(bytes(values));
-            }
-        }
-    }
-    for part in parts {
-        let width = part.data.width();
-        hash.update(format!("{} rows of {:?};", part.rows.len(), part.data.sample_shape));
-        let mut values = vec![0.0; ROWS * width];
-        for rows in part.rows.chunks(ROWS) {
-            let values = &mut values[..rows.len() * width];
-            gather_features(device, part.data, rows, values)?;
-            hash.update(bytes(values));
-        }
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
 
 /// The values of each part, if the file has them.
 fn stored(path: &Path, origin: &str, shape: &[usize], parts: &[&Part]) -> Option<Vec<Vec<f32>>> {

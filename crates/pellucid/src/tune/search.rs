@@ -17,6 +17,18 @@ pub enum Direction {
     Maximise,
 }
 
+impl Direction {
+    /// The score, turned so that the smaller is the better.
+    pub fn cost(self, score: f64) -> f64 {
+        if self == Direction::Maximise { -score } else { score }
+    }
+
+    /// Whether a score is better than another, or than none.
+    pub fn improves(self, score: f64, best: Option<f64>) -> bool {
+        best.is_none_or(|best| self.cost(score) < self.cost(best))
+    }
+}
+
 /// Settings of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchOptions {
@@ -160,9 +172,11 @@ impl Search {
         let others = |spent: usize| -> Vec<f64> {
             let before = self.trials.range(..self.known_to(trial.number)).map(|(_, other)| other);
             let same = before.filter(|other| pruner.first_rung(other.number) == first);
-            same.filter_map(|other| other.reports.get(spent - 1)).map(|score| self.cost(*score)).collect()
+            same.filter_map(|other| other.reports.get(spent - 1))
+                .map(|score| self.options.direction.cost(*score))
+                .collect()
         };
-        pruner.gives_up(trial.number, trial.reports.len(), self.cost(score), others)
+        pruner.gives_up(trial.number, trial.reports.len(), self.options.direction.cost(score), others)
     }
 
     /// Ends a trial.
@@ -182,7 +196,7 @@ impl Search {
 
     /// The best of the trials that were run to their end; of equal ones the first.
     pub fn best(&self) -> Option<&Trial> {
-        let finished = self.trials().filter_map(|trial| Some((trial, self.cost(trial.value()?))));
+        let finished = self.trials().filter_map(|trial| Some((trial, self.options.direction.cost(trial.value()?))));
         finished.filter(|(_, cost)| !cost.is_nan()).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(trial, _)| trial)
     }
 
@@ -191,15 +205,10 @@ impl Search {
         (number + 1).saturating_sub(self.options.lanes.max(1))
     }
 
-    /// The smaller, the better.
-    fn cost(&self, score: f64) -> f64 {
-        if self.options.direction == Direction::Maximise { -score } else { score }
-    }
-
     /// What the sampler learns from a trial; what was given up is worse than all that was not.
     fn rank(&self, trial: &Trial) -> Option<f64> {
         match trial.verdict? {
-            Verdict::Finished(value) if !value.is_nan() => Some(self.cost(value)),
+            Verdict::Finished(value) if !value.is_nan() => Some(self.options.direction.cost(value)),
             _ => Some(f64::INFINITY),
         }
     }

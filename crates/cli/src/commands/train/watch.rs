@@ -8,6 +8,7 @@ use pellucid::train::{Control, EndReason, Event, Fit, Fitted, TrainError};
 use crate::args::Look;
 use crate::error::{Failure, Outcome};
 use crate::interrupt::interrupted;
+use crate::judge::usual_metric;
 use crate::progress::{Plan, Progress};
 use crate::recipe::Recipe;
 use crate::run_folder::{CONFIG, RunFolder};
@@ -60,11 +61,7 @@ fn explain(error: &TrainError, folder: &RunFolder) -> Failure {
 /// The metric beside the loss that people want to watch.
 pub(super) fn metric_shown(kind: TaskKind, recipe: &Recipe) -> String {
     let watched = recipe.options.early_stopping.as_ref().map(|stopping| stopping.monitor.clone());
-    let usual = match kind {
-        TaskKind::Binary | TaskKind::Multiclass => "accuracy",
-        TaskKind::Multilabel => "f1_micro",
-        TaskKind::Regression => "rmse",
-        TaskKind::Tokens => "perplexity",
-    };
+    // Errors in units are easier to follow while they fall.
+    let usual = if kind == TaskKind::Regression { "rmse" } else { usual_metric(kind) };
     watched.filter(|name| name != "loss").unwrap_or_else(|| usual.to_string())
 }

@@ -8,9 +8,6 @@ use super::column::{Content, Profile, mean_and_std, median};
 use super::pieces;
 use crate::data::table::{Date, DateFormat, Table, parse_boolean, parse_date, parse_number};
 
-/// Inputs are kept within this many standard deviations, so that one absurd value cannot carry a network to infinity.
-const FARTHEST: f64 = 1000.0;
-
 /// Columns whose skewness is beyond this are compressed by a logarithm.
 const SKEWED: f64 = 3.0;
 
@@ -21,18 +18,21 @@ const ID_ROWS: usize = 20;
 /// What was learnt about an input column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-pub(super) enum Encoding {
+pub enum Encoding {
+    /// A number: itself, scaled, and its pieces.
     Number {
+        /// How it is scaled.
         #[serde(flatten)]
         scaling: Scaling,
         /// The median, for missing values.
         fill: f64,
-        /// Edges of the pieces of its range (see [`pieces`]), each an input; none for few rows.
+        /// Edges b of the pieces of its range, each an input clamp((x - bᵢ) / (bᵢ₊₁ - bᵢ), 0, 1); none for few rows.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         edges: Vec<f64>,
         /// A further input says where the value is missing.
         indicator: bool,
     },
+    /// One of several levels.
     Category {
         /// One input for each level, 1 where it holds.
         levels: Vec<String>,
@@ -41,27 +41,39 @@ pub(super) enum Encoding {
         /// A further one for missing values.
         missing: bool,
     },
+    /// True (1) or false (0).
     Boolean {
         /// Share of true, for missing values.
         fill: f64,
+        /// A further input says where the value is missing.
         indicator: bool,
     },
+    /// A date or time.
     Date {
+        /// How it is written.
         format: DateFormat,
+        /// Its parts, each a scaled input.
         parts: Vec<(DatePart, Scaling)>,
+        /// A further input says where the value is missing.
         indicator: bool,
     },
 }
 
 /// `(f(value) - mean) / std`, where f is the signed logarithm `sign(x) · ln(1 + |x|)` or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Scaling {
+pub struct Scaling {
+    /// Whether f is the logarithm.
     pub log: bool,
+    /// Mean of f over the training rows.
     pub mean: f64,
+    /// Their standard deviation, above 0.
     pub std: f64,
 }
 
 impl Scaling {
+    /// Inputs are kept within this many standard deviations, so that one absurd value cannot carry a network to infinity.
+    pub const FARTHEST: f64 = 1000.0;
+
     /// Of ascending values. Where they are heavily skewed (capital gains, prices, counts) and the logarithm makes them
     /// less so, it is taken.
     fn of(values: &[f64]) -> Scaling {
@@ -76,7 +88,7 @@ impl Scaling {
 
     fn apply(&self, value: f64) -> f32 {
         let value = if self.log { signed_log(value) } else { value };
-        ((value - self.mean) / self.std).clamp(-FARTHEST, FARTHEST) as f32
+        ((value - self.mean) / self.std).clamp(-Scaling::FARTHEST, Scaling::FARTHEST) as f32
     }
 }
 
@@ -97,13 +109,19 @@ fn skewness(values: &[f64]) -> f64 {
     cubes.sum::<f64>() / values.len() as f64
 }
 
+/// What of a date becomes an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum DatePart {
+pub enum DatePart {
+    /// The year.
     Year,
+    /// The month, from 1.
     Month,
+    /// The day of the month, from 1.
     Day,
+    /// The day of the week: 0 for Monday to 6 for Sunday.
     Weekday,
+    /// The hour, minutes as a fraction.
     Hour,
     /// Days since 1970-01-01, the time as a fraction.
     Days,
@@ -236,7 +254,7 @@ impl<'t> Surprises<'t> {
 
 impl Encoding {
     /// Names of the inputs that the column `name` becomes.
-    pub fn names(&self, name: &str) -> Vec<String> {
+    pub(super) fn names(&self, name: &str) -> Vec<String> {
         let mut names = Vec::new();
         let indicated = match self {
             Encoding::Number { edges, indicator, .. } => {
@@ -270,7 +288,7 @@ impl Encoding {
     }
 
     /// How many inputs the column becomes.
-    pub fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         match self {
             Encoding::Number { edges, indicator, .. } => 1 + pieces::width(edges) + usize::from(*indicator),
             Encoding::Boolean { indicator, .. } => 1 + usize::from(*indicator),
@@ -280,7 +298,7 @@ impl Encoding {
     }
 
     /// Writes the inputs of `column` for each of `rows` to `out[row · stride + offset ..]`, which holds zeros.
-    pub fn encode<'t>(
+    pub(super) fn encode<'t>(
         &self,
         table: &'t Table,
         column: usize,

@@ -20,13 +20,14 @@ pub(in crate::data) mod target;
 use serde::{Deserialize, Serialize};
 
 pub use column::{ColumnSummary, ColumnType, NumberSummary, summarise};
+pub use encode::{DatePart, Encoding, Scaling};
 pub use error::PipelineError;
 
 use super::dataset::{Dataset, Features};
 use super::table::{Table, TableOptions, parse_number};
 use super::task::{Task, TaskKind};
 use column::Profile;
-use encode::{Encoding, Learnt};
+use encode::Learnt;
 use error::shortened;
 
 /// What is to be learnt from a table.
@@ -331,6 +332,11 @@ impl Pipeline {
             };
             (&column.summary, used)
         })
+    }
+
+    /// Each column that becomes inputs, by name, with how it does.
+    pub fn encodings(&self) -> impl Iterator<Item = (&str, &Encoding)> {
+        self.inputs().map(|(column, encoding)| (self.columns[column].summary.name.as_str(), encoding))
     }
 
     /// Rows that were learnt from.
