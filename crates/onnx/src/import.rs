@@ -148,10 +148,12 @@ impl Import {
         let Some(graph) = model.graph else { return Err(OnnxError::Format("there is no graph in it".into())) };
         let entry = |entry: proto::StringEntry| entry.key.zip(entry.value);
         let metadata: BTreeMap<String, String> = model.metadata_props.into_iter().filter_map(entry).collect();
-        let graph = &match metadata.get(NETWORK_INPUT).filter(|_| !self.raw) {
+        let mut graph = match metadata.get(NETWORK_INPUT).filter(|_| !self.raw) {
             Some(name) => without_front(graph, name),
             None => graph,
         };
+        leave_out_unread(&mut graph);
+        let graph = &graph;
         let mut known = self.fixed.clone();
         for tensor in &graph.initializer {
             let constant = Constant::read(tensor, folder)?;
@@ -185,6 +187,22 @@ fn without_front(mut graph: proto::Graph, name: &str) -> proto::Graph {
         graph.input = vec![info];
     }
     graph
+}
+
+/// Leaves out what nodes give besides their first output where nothing reads it, as a file may do itself: exporters ask an LSTM for
+/// its last cell state whether a network needs it or not.
+fn leave_out_unread(graph: &mut proto::Graph) {
+    fn note(graph: &proto::Graph, read: &mut HashSet<String>) {
+        read.extend(graph.output.iter().filter_map(|info| info.name.clone()));
+        for node in &graph.node {
+            read.extend(node.input.iter().cloned());
+            node.attribute.iter().filter_map(|attribute| attribute.g.as_ref()).for_each(|branch| note(branch, read));
+        }
+    }
+    let mut read = HashSet::new();
+    note(graph, &mut read);
+    let further = graph.node.iter_mut().flat_map(|node| node.output.iter_mut().skip(1));
+    further.filter(|name| !read.contains(*name)).for_each(String::clear);
 }
 
 /// The inputs whose value is not known.

@@ -379,6 +379,14 @@ impl Lower {
             let quotient = self.broadcast(Arc::new(Arithmetic { operation }), &[x, y], Kind::Float)?;
             return self.apply(Elementwise { function: Function::Truncate }, &quotient, kind);
         }
+        // A single number that is added may be the bias of one unit; any other is a setting, such as the scale of attention.
+        let setting = |x: &Value| match x {
+            Value::Known(number) if number.len() == 1 && !matches!(operation, Add | Sub) => {
+                Constant { name: None, ..number.clone() }.into()
+            }
+            _ => x.clone(),
+        };
+        let (x, y) = (&setting(x), &setting(y));
         let fast: Option<(Arc<dyn Op>, bool)> = match operation {
             Add => Some((Arc::new(pellucid::ops::Add), true)),
             Mul => Some((Arc::new(Multiply), true)),
@@ -537,7 +545,12 @@ impl Lower {
             places.first().is_some_and(|first| *first >= 0) && places.windows(2).all(|two| two[0] + 1 == two[1]);
         if consecutive {
             let start = places[0] as usize;
-            return self.apply(Slice { axis: inner, start, end: start + places.len() }, x, x.kind());
+            let part = self.apply(Slice { axis: inner, start, end: start + places.len() }, x, x.kind())?;
+            // A part of what may be trained may be trained.
+            return Ok(match (part, x) {
+                (Value::Known(part), Value::Known(whole)) => Constant { name: whole.name.clone(), ..part }.into(),
+                (part, _) => part,
+            });
         }
         self.apply(Take { axis: inner, places, fill }, x, x.kind())
     }

@@ -4,15 +4,13 @@ use std::fs;
 use std::io::{Read, Write};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use pellucid::graph::Parameters;
-use pellucid::model::Predictor;
 use pellucid::model::container::{self, NamedTensor};
 use pellucid::model::weights::{MatchError, Matching, Outcome, Problem, Renaming, Weights};
-use pellucid::{Device, Isa, nn};
+use pellucid::nn;
 use rawzip::{CompressionMethod, ZipArchive, ZipArchiveWriter};
 
 /// Most values of a tensor that repeats those of a smaller file.
@@ -391,65 +389,4 @@ fn where_names_share_nothing_the_order_decides_if_all_shapes_agree() {
     let bytes = container::to_bytes(&[NamedTensor { name: "a", shape: &[1], data: &[0.0] }], &Default::default());
     let unordered = Weights::from_bytes(bytes.expect("a file")).expect("weights");
     assert_eq!(Matching::in_order(&unordered, &other), Err(MatchError::Unordered));
-}
-
-/// What the network of `line` makes of `inputs` with the weights of a file, its names renamed, and the output that PyTorch
-/// wrote beside them.
-fn outputs(name: &str, line: &str, shape: &[usize], renaming: &str, inputs: &[f32]) -> (Vec<f32>, Vec<f32>) {
-    let mut weights = Weights::open(&fixture(name)).expect(name);
-    let graph = Arc::new(nn::network(line, shape, None).expect("a network"));
-    let mut parameters = Parameters::zeros(&graph);
-    let matching = Matching::by_name(&weights, &parameters, &renaming.parse().expect("rules")).expect("names");
-    matching.require_all(&weights).expect("all parameters");
-    matching.load(&mut weights, &mut parameters).expect("values");
-    let [output] = matching.unused[..] else { panic!("unused: {:?}", matching.unused) };
-    assert_eq!(weights.tensors()[output].name, "test.output");
-    let expected = weights.read(output).expect("values");
-    let mut found = vec![0.0; expected.len()];
-    let device = Arc::new(Device::new(Isa::best(), 2));
-    Predictor::new(graph, parameters, device).expect("a small network").predict(inputs, &mut found);
-    (found, expected)
-}
-
-#[track_caller]
-fn agree((found, expected): (Vec<f32>, Vec<f32>)) {
-    let scale = expected.iter().fold(0.0, |scale: f32, value| scale.max(value.abs()));
-    assert!(scale > 0.1 && expected.iter().all(|value| value.is_finite()), "{expected:?}");
-    for (found, expected) in found.iter().zip(&expected) {
-        assert!((found - expected).abs() <= 1e-4 * scale, "{found} {expected}");
-    }
-}
-
-#[test]
-fn a_residual_network_of_pytorch_in_half_precision_gives_the_outputs_that_it_gives_there() {
-    let block = |width: usize| {
-        format!(
-            "residual(conv {width} 3x3 same nobias -> batchnorm relu -> conv {width} 3x3 same nobias -> batchnorm) relu"
-        )
-    };
-    let narrowing = |width: usize| {
-        format!(
-            "residual(conv {width} 3x3 stride=2 pad=1 nobias -> batchnorm relu -> conv {width} 3x3 same nobias -> batchnorm, \
-             conv {width} 1x1 stride=2 nobias -> batchnorm) relu"
-        )
-    };
-    let stages = [3, 3, 4].map(|width| format!("{} -> {}", narrowing(width), block(width))).join(" -> ");
-    let line = format!(
-        "conv 2 7x7 stride=2 pad=3 nobias -> batchnorm relu -> maxpool 3 stride=2 pad=1 -> 2 * {} -> {stages} -> \
-         global-avgpool -> dense 3",
-        block(2)
-    );
-    let mut rules = vec!["conv1.*=0.*".to_string(), "bn1.*=1.*".to_string(), "fc.*=21.*".to_string()];
-    rules.extend((0..8).map(|block| format!("layer{}.{}.*={}.*", block / 2 + 1, block % 2, 4 + 2 * block)));
-    let inside =
-        ["*.conv1.*=*.0.*", "*.bn1.*=*.1.*", "*.conv2.*=*.3.*", "*.bn2.*=*.4.*", "*.downsample.*=*.shortcut.*"];
-    rules.extend(inside.map(String::from));
-    agree(outputs("resnet.safetensors", &line, &[3, 24, 20], &rules.join(","), &made(0, 2 * 3 * 24 * 20)));
-}
-
-#[test]
-fn a_bidirectional_lstm_of_pytorch_gives_the_outputs_that_it_gives_there() {
-    let tokens = [0, 3, 10, 3, 7, 1, 1, 2, 9, 4].map(|token| token as f32);
-    let rules = "embedding.*=0.*, lstm.*=1.*, fc.*=2.*";
-    agree(outputs("tagger.pt", "embedding 11x4 -> lstm 5 both -> dense 3", &[5], rules, &tokens));
 }

@@ -3,7 +3,6 @@
 The values of the k-th tensor, in row-major order, are ((i + 1) * (k + 3) % 17 - 8) / 4: exact in every floating type here.
 """
 
-import json
 import os
 import pathlib
 from collections import OrderedDict
@@ -87,85 +86,6 @@ np.savez(here / "arrays.npz", **arrays)
 np.savez_compressed(here / "packed.npz", **arrays)
 np.save(here / "array.npy", values(7, 3, 5))
 np.save(here / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
-
-
-
-def settle(module, seed):
-    """Random parameters and statistics, far from those of a fresh module, in half precision so that the file is small."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, value in module.state_dict().items():
-        if value.is_floating_point():
-            drawn = 0.4 * torch.randn(value.shape, generator=generator)
-            value.copy_((drawn.abs() + 0.5 if name.endswith("running_var") else drawn).half().float())
-    return module.eval()
-
-
-# The layout of ResNet-18, very narrow, with the names of torchvision.
-class Block(torch.nn.Module):
-    def __init__(self, inside, width, stride):
-        super().__init__()
-        self.conv1 = torch.nn.Conv2d(inside, width, 3, stride, 1, bias=False)
-        self.bn1 = torch.nn.BatchNorm2d(width)
-        self.conv2 = torch.nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.bn2 = torch.nn.BatchNorm2d(width)
-        if stride > 1:
-            shortcut = torch.nn.Conv2d(inside, width, 1, stride, bias=False)
-            self.downsample = torch.nn.Sequential(shortcut, torch.nn.BatchNorm2d(width))
-
-    def forward(self, x):
-        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
-        return torch.relu(y + (self.downsample(x) if hasattr(self, "downsample") else x))
-
-
-class ResNet(torch.nn.Module):
-    def __init__(self, widths):
-        super().__init__()
-        self.conv1 = torch.nn.Conv2d(3, widths[0], 7, 2, 3, bias=False)
-        self.bn1 = torch.nn.BatchNorm2d(widths[0])
-        inside = widths[0]
-        for number, width in enumerate(widths, 1):
-            blocks = torch.nn.Sequential(Block(inside, width, 1 if number == 1 else 2), Block(width, width, 1))
-            setattr(self, f"layer{number}", blocks)
-            inside = width
-        self.fc = torch.nn.Linear(inside, 3)
-
-    def forward(self, x):
-        x = torch.nn.functional.max_pool2d(torch.relu(self.bn1(self.conv1(x))), 3, 2, 1)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean((2, 3)))
-
-
-class Tagger(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.embedding = torch.nn.Embedding(11, 4)
-        self.lstm = torch.nn.LSTM(4, 5, bidirectional=True, batch_first=True)
-        self.fc = torch.nn.Linear(10, 3)
-
-    def forward(self, tokens):
-        return self.fc(self.lstm(self.embedding(tokens))[0])
-
-
-def save_safetensors(path, tensors):
-    header, data = {}, b""
-    for name, tensor in tensors.items():
-        values = tensor.numpy().tobytes()
-        dtype = {torch.float16: "F16", torch.float32: "F32", torch.int64: "I64"}[tensor.dtype]
-        header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [len(data), len(data) + len(values)]}
-        data += values
-    text = json.dumps(header, separators=(",", ":")).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
-
-
-with torch.no_grad():
-    resnet = settle(ResNet([2, 3, 3, 4]), 1)
-    pictures = tensor(0, 2, 3, 24, 20).half().float()
-    state = {name: value.half() for name, value in resnet.state_dict().items() if value.is_floating_point()}
-    save_safetensors(here / "resnet.safetensors", {**state, "test.output": resnet(pictures)})
-
-    tagger = settle(Tagger(), 2)
-    tokens = torch.tensor([[0, 3, 10, 3, 7], [1, 1, 2, 9, 4]])
-    torch.save({**tagger.state_dict(), "test.output": tagger(tokens)}, here / "tagger.pt")
 
 for path in sorted(here.iterdir()):
     print(path.name, path.stat().st_size)
