@@ -211,10 +211,11 @@ fn a_residual_network_from_onnx_has_the_gradients_of_pytorch() {
 fn a_residual_network_from_onnx_whose_normalisation_was_folded_has_the_gradients_of_pytorch() {
     let expected = Expected::of("resnet");
     let found = imported("resnet.onnx", &expected);
-    let compare = |name: &str, found: &[f32]| {
-        difference(name, found, &expected.gradients[name], expected.least());
+    let (mut compared, mut worst) = (0, 0.0);
+    let mut compare = |name: &str, found: &[f32]| {
+        compared += 1;
+        worst = f32::max(worst, difference(name, found, &expected.gradients[name], expected.least()));
     };
-    let mut compared = 0;
     for (weight, values) in expected.state.iter().filter(|(name, _)| name.ends_with(".weight")) {
         let norm = weight.trim_end_matches(".weight").replace("conv", "bn").replace("downsample.0", "downsample.1");
         if !(weight.contains("conv") || weight.contains("downsample.0")) {
@@ -236,11 +237,11 @@ fn a_residual_network_from_onnx_whose_normalisation_was_folded_has_the_gradients
         compare(weight, &weights);
         compare(&format!("{norm}.weight"), &scales);
         compare(&format!("{norm}.bias"), bias_gradient);
-        compared += 3;
     }
     compare("fc.weight", found.gradient_of("fc.weight"));
     compare("fc.bias", found.gradient_of("fc.bias"));
-    assert_eq!(compared + 2, expected.gradients.len());
+    assert_eq!(compared, expected.gradients.len());
+    println!("resnet: gradients {worst:.1e} apart at most");
 }
 
 #[test]
