@@ -85,7 +85,7 @@ impl<'a> Pictures<'a> {
         let shape: [usize; 3] = data.sample_shape.as_slice().try_into().ok()?;
         // Scans may count in other steps than photographs: digits of 16 greys are not to be shown black.
         let white = match &data.features {
-            Features::U8 { bytes, .. } => bytes.iter().copied().max().unwrap_or(u8::MAX).max(1),
+            Features::U8 { bytes, .. } => greatest(bytes).max(1),
             Features::Read { .. } => u8::MAX,
             Features::F32(_) => return None,
         };
@@ -121,6 +121,18 @@ impl<'a> Pictures<'a> {
             |(index, value): (usize, &f32)| ((value - of(shift, index)) / of(scale, index) * brighter).round() as u8;
         Picture::from_planes(self.shape, &values.iter().enumerate().map(byte).collect::<Vec<u8>>())
     }
+}
+
+/// The greatest of `bytes`; most sets have it in their first pictures.
+fn greatest(bytes: &[u8]) -> u8 {
+    let mut greatest = 0;
+    for part in bytes.chunks(1 << 12) {
+        greatest = part.iter().copied().fold(greatest, u8::max);
+        if greatest == u8::MAX {
+            break;
+        }
+    }
+    greatest
 }
 
 #[cfg(test)]
