@@ -1,8 +1,9 @@
 //! Forward and input gradient as one computation: target = source correlated with weights, over one or several phases
 //! (see [`Axis`]).
 //!
-//! A *unit* of work is an image, a group, a band of target rows and a part of the target channels. It copies the band of
-//! the source with its padding ([`Planes`]), then goes through phases, tiles of channels, grid rows and tiles of places.
+//! A *unit* of work is an image, a group, a band of target rows, in one long row a span of it, and a part of the target
+//! channels. It copies the band of the source with its padding ([`Planes`]), unless it can read the source where it is, then
+//! goes through phases, tiles of channels, grid rows and tiles of places.
 //! Which unit is computed where and when changes no bit: every target value is one chain (see [`super::tile`]).
 
 use super::axis::{Axis, Taps};
@@ -20,8 +21,10 @@ const SERIAL: usize = 1 << 20;
 const TASK: usize = 1 << 18;
 /// Tasks that the work is cut into where the size allows.
 const TASKS: usize = 8;
-/// Values of a band, unless one row has more: a part of the second cache.
+/// Values of a band, unless one row has more, and of the span of one long row that a unit reads: a part of the second cache.
 const BAND: usize = 1 << 16;
+/// Places of a span, at least.
+const SPAN: usize = 4 * LANES;
 /// What a vector of places costs that has been transposed, in multiply-adds of a vector.
 const TRANSPOSED_STORE: usize = 10;
 /// What it costs to store a vector as it is.
@@ -95,9 +98,14 @@ struct Plan {
     channels_in_lanes: bool,
     in_place: bool,
     planes: Planes,
+    /// What is copied of a row that is read in place: behind its whole vectors.
+    tail: Option<Planes>,
     /// Target rows of a band, a multiple of the spread; bands of an image.
     band: usize,
     bands: usize,
+    /// Grid places of a span, a multiple of the lanes unless there is one; spans of a row.
+    span: usize,
+    spans: usize,
     /// Target channels of a part, a multiple of the lanes; parts.
     part: usize,
     parts: usize,
@@ -119,8 +127,14 @@ impl Plan {
             low >= 0 && last as isize + high < axis.source as isize
         };
         let inside = inside(height, low_h, high_h) && inside(width, low_w, high_w);
+        // One long row of single places: it can be cut anywhere.
+        let single = depths == source_channels && height.target == 1 && width.source == width.target;
         let whole = channels_in_lanes || width.target.is_multiple_of(LANES);
-        let in_place = inside && whole && width.step == 1 && width.spread == 1;
+        let in_place = inside && (whole || single) && width.step == 1 && width.spread == 1;
+        let tail = (in_place && !whole).then(|| {
+            let rest = Axis { target: width.target % LANES, ..width };
+            Planes::new(source_channels, height, rest, 1, true)
+        });
         let planes_of = |rows: usize| {
             let places = rows.div_ceil(height.spread);
             if in_place {
@@ -136,15 +150,25 @@ impl Plan {
         let images = batch * groups;
         let total = images * of.multiply_adds();
         let mut part = target_channels.next_multiple_of(LANES).max(LANES);
-        let cut = |band: usize, part: usize| (height.target.div_ceil(band.max(1)), target_channels.div_ceil(part));
-        let enough = |(bands, parts): (usize, usize)| {
-            let units = images * bands * parts;
+        let grid = width.target.div_ceil(width.spread);
+        let cut_evenly = |parts: usize| grid.div_ceil(parts).next_multiple_of(LANES);
+        let mut span = grid;
+        if single && in_place {
+            span = cut_evenly((grid * depths).div_ceil(BAND).clamp(1, grid.div_ceil(SPAN).max(1)));
+        }
+        let cut = |band: usize, span: usize, part: usize| {
+            (height.target.div_ceil(band.max(1)), grid.div_ceil(span.max(1)), target_channels.div_ceil(part))
+        };
+        let enough = |(bands, spans, parts): (usize, usize, usize)| {
+            let units = images * bands * spans * parts;
             total < SERIAL || units >= TASKS || total / units.max(1) < 2 * TASK
         };
-        while !enough(cut(band, part)) {
-            let parts = cut(band, part).1;
-            if part >= 4 * LANES && parts == 1 {
+        while !enough(cut(band, span, part)) {
+            let (_, spans, parts) = cut(band, span, part);
+            if part >= 4 * LANES && (parts == 1 || single) {
                 part = (part / 2).next_multiple_of(LANES);
+            } else if single && in_place && span >= 2 * SPAN {
+                span = cut_evenly(2 * spans);
             } else if band > height.spread {
                 band = band.div_ceil(2).next_multiple_of(height.spread).min(band - height.spread);
             } else if part > LANES {
@@ -153,16 +177,36 @@ impl Plan {
                 break;
             }
         }
-        let (bands, parts) = cut(band, part);
-        let units = images * bands * parts;
+        let (bands, spans, parts) = cut(band, span, part);
+        let units = images * bands * spans * parts;
         let units_of_a_task = if total < SERIAL { units } else { (TASK * units).div_ceil(total) };
         let (planes, panels) = (planes_of(band), of.panels());
         let units_of_a_task = units_of_a_task.max(1);
-        Plan { channels_in_lanes, in_place, planes, band, bands, part, parts, units, units_of_a_task, depths, panels }
+        Plan {
+            channels_in_lanes,
+            in_place,
+            planes,
+            tail,
+            band,
+            bands,
+            span,
+            spans,
+            part,
+            parts,
+            units,
+            units_of_a_task,
+            depths,
+            panels,
+        }
     }
 
     fn tasks(&self) -> usize {
         self.units.div_ceil(self.units_of_a_task)
+    }
+
+    /// Distances that the taps read at: of the planes, and of what is copied of a row that is read in place.
+    fn tables(&self) -> usize {
+        (1 + usize::from(self.tail.is_some())) * self.depths.next_multiple_of(LANES)
     }
 
     fn slots(&self) -> usize {
@@ -170,7 +214,8 @@ impl Plan {
     }
 
     fn slot(&self) -> usize {
-        if self.in_place { 0 } else { self.planes.len().next_multiple_of(LANES) }
+        let copied = if self.in_place { self.tail } else { Some(self.planes) };
+        copied.map_or(0, |planes| planes.len().next_multiple_of(LANES))
     }
 }
 
@@ -194,8 +239,7 @@ fn channels_are_cheaper(of: &Correlation) -> bool {
 /// Number of f32 of scratch memory that [`correlate`] may use.
 pub(super) fn scratch(of: &Correlation) -> usize {
     let plan = Plan::new(of);
-    let table = plan.depths.next_multiple_of(LANES);
-    LANES + table + plan.panels + plan.slots() * plan.slot()
+    LANES + plan.tables() + plan.panels + plan.slots() * plan.slot()
 }
 
 /// What [`correlate`] works on.
@@ -216,8 +260,11 @@ pub(super) fn correlate(device: &Device, of: &Correlation, values: Values, targe
     }
     let plan = Plan::new(of);
     let skip = scratch.as_ptr().align_offset(64).min(scratch.len());
-    let (table, scratch) = scratch[skip..].split_at_mut(plan.depths.next_multiple_of(LANES));
-    let table = plan.planes.offsets(of.phases().map(|phase| (phase.height, phase.width)), table);
+    let (tables, scratch) = scratch[skip..].split_at_mut(plan.tables());
+    let (table, tail_table) = tables.split_at_mut(plan.depths.next_multiple_of(LANES));
+    let taps = || of.phases().map(|phase| (phase.height, phase.width));
+    let table = plan.planes.offsets(taps(), table);
+    let tail_table = plan.tail.map_or(&[][..], |tail| tail.offsets(taps(), tail_table));
     let (panels, slots) = scratch.split_at_mut(if values.packed.is_some() { 0 } else { plan.panels });
     let panels = match values.packed {
         Some(packed) => packed,
@@ -234,7 +281,10 @@ pub(super) fn correlate(device: &Device, of: &Correlation, values: Values, targe
             let first = task * plan.units_of_a_task;
             let units = first..plan.units.min(first + plan.units_of_a_task);
             let isa = device.isa();
-            dispatch(isa, Units { of, plan: &plan, values: &values, table, panels, units, band, target, isa });
+            dispatch(
+                isa,
+                Units { of, plan: &plan, values: &values, table, tail_table, panels, units, band, target, isa },
+            );
         });
     });
 }
@@ -245,6 +295,7 @@ struct Units<'a> {
     plan: &'a Plan,
     values: &'a Values<'a>,
     table: &'a [u32],
+    tail_table: &'a [u32],
     panels: &'a [f32],
     units: std::ops::Range<usize>,
     band: &'a mut [f32],
@@ -252,11 +303,12 @@ struct Units<'a> {
     isa: Isa,
 }
 
-/// An image and group, target rows, target channels.
+/// An image and group, target rows, grid places of each, target channels.
 struct Unit {
     image: usize,
     group: usize,
     rows: std::ops::Range<usize>,
+    places: std::ops::Range<usize>,
     channels: std::ops::Range<usize>,
 }
 
@@ -264,16 +316,18 @@ impl Kernel for Units<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let &Plan { band, bands, part, parts, .. } = self.plan;
-        let &Correlation { groups, target_channels, height, .. } = self.of;
+        let &Plan { band, bands, span, spans, part, parts, .. } = self.plan;
+        let &Correlation { groups, target_channels, height, width, .. } = self.of;
         let mut buffer: TileBuffer = [[0.0; LANES]; MAX_VECTORS];
         for unit in self.units.clone() {
             let (part_index, rest) = (unit % parts, unit / parts);
+            let (span_index, rest) = (rest % spans, rest / spans);
             let (band_index, image) = (rest % bands, rest / bands);
             let unit = Unit {
                 image: image / groups,
                 group: image % groups,
                 rows: band_index * band..height.target.min((band_index + 1) * band),
+                places: span_index * span..width.target.div_ceil(width.spread).min((span_index + 1) * span),
                 channels: part_index * part..target_channels.min((part_index + 1) * part),
             };
             self.unit(s, &unit, &mut buffer);
@@ -288,12 +342,21 @@ impl Units<'_> {
         let source_len = source_channels * height.source * width.source;
         let source = &self.values.source[(unit.image * groups + unit.group) * source_len..][..source_len];
         let first_place = unit.rows.start / height.spread;
+        let mut copy = |planes: &Planes, column: usize| {
+            planes.copy(s, source, ((first_place * height.step) as isize, column as isize), self.band);
+            self.band.as_ptr()
+        };
+        // Places that are read where the band is; where the others are read, if there are any.
+        let (mut whole, mut tail) = (unit.places.clone(), None);
         // Where the first grid row of the band reads from.
         let source = if self.plan.in_place {
+            if let Some(planes) = self.plan.tail.filter(|_| !unit.places.end.is_multiple_of(LANES)) {
+                whole.end -= unit.places.end % LANES;
+                tail = Some((whole.end..unit.places.end, copy(&planes, whole.end)));
+            }
             source[first_place * height.step * width.source..].as_ptr()
         } else {
-            self.plan.planes.copy(s, source, (first_place * height.step) as isize, self.band);
-            self.band.as_ptr()
+            copy(&self.plan.planes, 0)
         };
         let across = target_channels.div_ceil(LANES);
         let plane = height.target * width.target;
@@ -312,38 +375,47 @@ impl Units<'_> {
                 let row = place * height.spread + phase.row;
                 // SAFETY: the row is one of the target's.
                 let target = unsafe { target.add(row * width.target + phase.column) };
-                let line = Line {
-                    operands: Operands { table: taps, source, weights: weights.as_ptr(), panel },
+                let line = |table, source, places: std::ops::Range<usize>| Line {
+                    operands: Operands { table, source, weights: weights.as_ptr(), panel },
                     target: Target {
-                        data: target,
+                        // SAFETY: the places are the row's.
+                        data: unsafe { target.add(places.start * width.spread) },
                         channel: plane,
                         spread: width.spread,
                         channels: target_channels,
-                        places: phase.width.grid,
+                        places: places.len(),
                         bias: self.values.bias.map(|bias| &bias[first_channel..first_channel + target_channels]),
                     },
                 };
+                let places = whole.start..whole.end.min(phase.width.grid);
                 // SAFETY: see the parts of the line; `Planes` has room for whole vectors at the end of the copy, and in
-                // place a row is whole vectors.
+                // place the places are whole vectors, unless channels are in lanes.
                 unsafe {
+                    let line = line(taps, source.add(places.start), places);
                     if self.plan.channels_in_lanes {
                         line.channels_in_lanes(s, unit.channels.clone(), buffer);
                     } else {
                         line.places_in_lanes(s, unit.channels.clone(), buffer);
                     }
                 }
+                if let Some((places, source)) = tail.clone() {
+                    // SAFETY: as before; the copy begins with the first of these places.
+                    unsafe { line(self.tail_table, source, places).places_in_lanes(s, unit.channels.clone(), buffer) };
+                }
             }
             table = rest;
             weights = &weights[across * panel..];
         }
         if let Some(epilogue) = self.values.epilogue {
-            let len = unit.rows.len() * width.target;
+            // Only one long row is cut into spans.
+            let len = if self.plan.spans > 1 { unit.places.len() } else { unit.rows.len() * width.target };
+            let first = unit.rows.start * width.target + unit.places.start;
             let at_once = if len == plane { (EPILOGUE_VALUES / plane.max(1)).max(1) } else { 1 };
             for channel in unit.channels.clone().step_by(at_once) {
                 let channels = at_once.min(unit.channels.end - channel);
-                // SAFETY: rows and channels of this unit, which nobody else uses; several channels only if whole planes.
+                // SAFETY: places and channels of this unit, which nobody else uses; several channels only if whole planes.
                 let values = unsafe {
-                    let data = target.add(channel * plane + unit.rows.start * width.target);
+                    let data = target.add(channel * plane + first);
                     std::slice::from_raw_parts_mut(data, channels * len)
                 };
                 epilogue.apply(self.isa, values);

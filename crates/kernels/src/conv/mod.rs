@@ -17,7 +17,8 @@
 //!
 //! The matrix of all patches is never made: a task copies a band of rows with the zeros of its padding (see `planes`), and
 //! tiles read their patches there, every tap being the same memory begun at another place. Without padding they read the
-//! image itself; a 1×1 convolution without stride is nothing but a matrix product over it.
+//! image itself; a 1×1 convolution without stride is nothing but a matrix product over it, and with a stride over the places that
+//! it looks at (see `thin`).
 
 mod axis;
 mod bias;
@@ -28,6 +29,7 @@ mod slots;
 mod tap_tile;
 #[cfg(test)]
 mod tests;
+mod thin;
 mod tile;
 mod weight_gradient;
 mod weights;
@@ -129,6 +131,14 @@ impl Conv {
         Conv { input: size, output: size, ..*self }
     }
 
+    /// This convolution over the places that it looks at alone, if it looks at single places and passes some over: what lies
+    /// between them would only be copied.
+    fn thinned(&self) -> Option<Conv> {
+        let single = self.kernel == [1, 1] && self.stride != [1, 1] && self.padding == [0, 0];
+        let inside = (0..2).all(|i| self.output[i] > 0 && (self.output[i] - 1) * self.stride[i] < self.input[i]);
+        (single && inside).then_some(Conv { input: self.output, stride: [1, 1], ..*self })
+    }
+
     fn correlation(&self, forward: bool) -> Correlation {
         let this = self.flattened();
         let (inner, outer) = (this.in_channels / this.groups, this.out_channels / this.groups);
@@ -159,11 +169,19 @@ impl Conv {
     }
 
     fn scratch(&self, forward: bool) -> usize {
+        if let Some(thinned) = self.thinned().filter(|_| forward) {
+            return thin::values(&thinned) + thinned.scratch(true);
+        }
         let of = self.correlation(forward);
         if self.winograd(&of) { winograd::scratch(&of) } else { correlate::scratch(&of) }
     }
 
     fn correlate(&self, device: &Device, forward: bool, values: Values, target: &mut [f32], scratch: &mut [f32]) {
+        if let Some(thinned) = self.thinned().filter(|_| forward) {
+            let (source, scratch) = scratch.split_at_mut(thin::values(&thinned));
+            thin::thin(device, self, values.source, source);
+            return thinned.correlate(device, true, Values { source, ..values }, target, scratch);
+        }
         let of = self.correlation(forward);
         if self.winograd(&of) {
             winograd::correlate(device, &of, values, target, scratch);

@@ -79,13 +79,13 @@ impl Planes {
         &table[..k]
     }
 
-    /// Copies the band whose first grid row reads from source row `first` on (padding counted); `source` is
-    /// [channels, height, width].
+    /// Copies the band whose first grid row and column read from source row `first` and column `column` on (padding counted);
+    /// `source` is [channels, height, width].
     #[inline(always)]
-    pub fn copy<S: Simd>(&self, s: S, source: &[f32], first: isize, target: &mut [f32]) {
+    pub fn copy<S: Simd>(&self, s: S, source: &[f32], (first, column): (isize, isize), target: &mut [f32]) {
         let (height, width) = self.source;
-        let left = (-self.low.1).max(0) as usize;
-        let from = self.low.1.max(0) as usize;
+        let left = (-self.low.1 - column).max(0) as usize;
+        let from = (self.low.1 + column).max(0) as usize;
         let count = self.columns.saturating_sub(left).min(width.saturating_sub(from));
         let first = first + self.low.0;
         for c in 0..self.channels {
@@ -116,14 +116,12 @@ impl Planes {
                     }
                 } else {
                     zero(s, &mut target[start..], self.row);
-                    let row = &mut target[start..][..self.row];
-                    let (mut phase, mut index) = (left % self.step, left / self.step);
-                    for &value in values {
-                        row[phase * self.phase + index] = value;
-                        phase += 1;
-                        if phase == self.step {
-                            (phase, index) = (0, index + 1);
-                        }
+                    for phase in 0..self.step {
+                        // The first place of this phase that is not of the padding.
+                        let index = left.saturating_sub(phase).div_ceil(self.step);
+                        let row = &mut target[start + phase * self.phase + index..][..self.phase - index];
+                        let values = values.iter().skip(index * self.step + phase - left).step_by(self.step);
+                        row.iter_mut().zip(values).for_each(|(place, value)| *place = *value);
                     }
                 }
             }

@@ -93,7 +93,15 @@ fn convolutions() -> Vec<Conv> {
     all.push(Geometry { input: [120, 90], padding: same, ..PLAIN }.conv(1, 1, 8, 8));
     all.push(Geometry { input: [120, 90], stride: [2, 2], padding: same, ..PLAIN }.conv(1, 1, 8, 8));
     all.push(Geometry { input: [40, 40], padding: same, ..PLAIN }.conv(4, 70, 1, 1));
-    all.push(Geometry { input: [4, 4], kernel: [1, 1], ..PLAIN }.conv(3, 1, 200, 300));
+    // Single places: several spans of a row with and without places behind the last vector, and strides over them.
+    let single = Geometry { kernel: [1, 1], ..PLAIN };
+    all.push(Geometry { input: [4, 4], ..single }.conv(3, 1, 200, 300));
+    all.push(Geometry { input: [19, 33], ..single }.conv(1, 1, 130, 18));
+    all.push(Geometry { input: [16, 36], ..single }.conv(2, 2, 140, 7));
+    all.push(Geometry { input: [55, 55], ..single }.conv(1, 1, 24, 40));
+    all.push(Geometry { input: [29, 31], stride: [2, 2], ..single }.conv(2, 1, 40, 40));
+    all.push(Geometry { input: [14, 13], stride: [3, 2], padding: [0, 0, 0, 5], ..single }.conv(1, 2, 9, 20));
+    all.push(Geometry { input: [14, 14], stride: [2, 2], padding: same, ..PLAIN }.conv(1, 1, 128, 96));
     all
 }
 

@@ -217,7 +217,7 @@ impl Units<'_> {
                     x[row * conv.stride[0] * input[1]..].as_ptr()
                 } else {
                     let planes = plan.planes.with_channels(channels);
-                    planes.copy(s, x, (row * conv.stride[0]) as isize, copy);
+                    planes.copy(s, x, ((row * conv.stride[0]) as isize, 0), copy);
                     copy.as_ptr()
                 };
                 let dy = &dy[row * output[1]..];
