@@ -1,9 +1,10 @@
-//! Folding for inference: a factor and a shift of each channel (batch normalisation) become part of the weights before it.
+//! Folding for inference: a factor and a shift of each channel (batch normalisation, or a product and a sum with a value for each)
+//! become part of the weights before it.
 //!
 //! With y = W x + b and z = a y + c for each channel, z = (a W) x + (a b + c): one pass less. The products a W are rounded,
 //! so results differ in their last digits from those of the graph as it was trained.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use kernels::device::Device;
@@ -15,6 +16,12 @@ use crate::tensor::{Dims, Shape, Tensor};
 /// `graph` and `parameters` with every [`crate::ops::Op::channel_affine`] folded that can be: directly behind an op that
 /// [`crate::ops::Op::folds_channels`], whose output and parameters nobody else reads. `None` when there is none.
 pub fn fold_channels(graph: &Graph, parameters: &Parameters) -> Option<(Graph, Parameters)> {
+    let folded = fold_once(graph, parameters)?;
+    // Of several behind each other one is folded at a time.
+    Some(fold_channels(&folded.0, &folded.1).unwrap_or(folded))
+}
+
+fn fold_once(graph: &Graph, parameters: &Parameters) -> Option<(Graph, Parameters)> {
     let folds = find(graph, parameters);
     if folds.is_empty() { None } else { Some(rebuild(graph, parameters, &folds)) }
 }
@@ -25,15 +32,20 @@ type Folds = HashMap<usize, (usize, ChannelAffine)>;
 fn find(graph: &Graph, parameters: &Parameters) -> Folds {
     let readers = graph.readers();
     let mut folds = Folds::new();
+    let mut left_out = HashSet::new();
     for (index, node) in graph.nodes.iter().enumerate() {
         let Some(affine) = affine_of(graph, parameters, node) else { continue };
         let Source::Node(before) = graph.value(node.inputs[0]).source else { continue };
         let producer = &graph.nodes[before];
+        if left_out.contains(&before) {
+            continue;
+        }
         let own =
             |value: &ValueId| readers[value.index()] == 1 && matches!(graph.value(*value).source, Source::Parameter(_));
         let learnt = producer.inputs.len() >= 2 && producer.inputs[1..].iter().all(own);
         if learnt && readers[producer.output.index()] == 1 && producer.op.folds_channels(graph.shape(producer.output)) {
             folds.insert(before, (index, affine));
+            left_out.insert(index);
         }
     }
     folds
@@ -145,6 +157,7 @@ mod tests {
     use super::super::{PlanOptions, Session};
     use super::*;
     use crate::nn::network;
+    use crate::ops::{Arithmetic, Operation};
 
     fn outputs(graph: &Graph, parameters: &Parameters, rows: usize) -> Vec<f32> {
         let device = Arc::new(Device::new(Isa::best(), 1));
@@ -185,6 +198,28 @@ mod tests {
                 assert!((plain - folded).abs() <= 1e-5 * largest, "{text}: {plain} {folded}");
             }
         }
+    }
+
+    #[test]
+    fn products_and_sums_behind_each_other_are_folded_into_what_comes_before_them() {
+        let line = network("batchnorm", &[3, 4, 4], None).expect("a network");
+        let mut value = line.outputs()[0];
+        let mut builder = line.extend();
+        for (i, operation) in [Operation::Mul, Operation::Add, Operation::Sub].into_iter().enumerate() {
+            let y = parameter(&mut builder, &format!("y{i}"), Shape::fixed(&[3, 1, 1]), Role::Weight);
+            value = builder.add_shared(Arc::new(Arithmetic { operation }), &[value, y]).expect("shapes that fit");
+        }
+        // One value for each column is none for each channel.
+        let y = parameter(&mut builder, "y", Shape::fixed(&[4]), Role::Weight);
+        let last = Arc::new(Arithmetic { operation: Operation::Mul });
+        value = builder.add_shared(last, &[value, y]).expect("shapes that fit");
+        let graph = builder.finish(&[value]);
+        let parameters = stirred(&graph);
+        let (folded, folded_parameters) = fold_channels(&graph, &parameters).expect("something to fold");
+        assert_eq!(folded.nodes().len(), 2);
+        let (plain, folded) = (outputs(&graph, &parameters, 5), outputs(&folded, &folded_parameters, 5));
+        let largest = plain.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+        assert!(plain.iter().zip(&folded).all(|(plain, folded)| (plain - folded).abs() <= 1e-6 * largest));
     }
 
     #[test]

@@ -138,6 +138,10 @@ impl Op for BatchNorm {
         Some(ChannelAffine { scale: each(&scale), shift: each(&shift) })
     }
 
+    fn folds_channels(&self, _: &Shape) -> bool {
+        true
+    }
+
     fn formulas(&self) -> Option<[&'static str; 2]> {
         Some([
             "y = w (x - mean) / √(variance + ε) + b, for each channel",

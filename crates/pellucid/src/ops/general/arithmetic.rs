@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::walk::{Walk, broadcast_shape};
 use crate::ops::check::{Bound, Case, Input, Values};
-use crate::ops::{Attributes, Backward, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of};
-use crate::tensor::Shape;
+use crate::ops::{
+    Attributes, Backward, ChannelAffine, Forward, Op, Reads, Run, Sample, ShapeError, Sizes, attributes_of,
+};
+use crate::tensor::{Shape, Tensor};
 
 /// A function of two variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +177,25 @@ impl Op for Arithmetic {
 
     fn flops(&self, at: Sizes) -> u64 {
         at.output_elements() as u64
+    }
+
+    /// Where y is a parameter with one value for each channel of x.
+    fn channel_affine(&self, inputs: &[Tensor]) -> Option<ChannelAffine> {
+        let [x, y] = inputs else { return None };
+        let channels = *x.dims.get(1)?;
+        // Axes of y count from the last one.
+        let axis = (y.dims.len() + 1).checked_sub(x.dims.len())?;
+        if y.data.len() != channels || y.dims.get(axis) != Some(&channels) {
+            return None;
+        }
+        let (values, all) = (|| y.data.to_vec(), |value: f32| vec![value; channels]);
+        let (scale, shift) = match self.operation {
+            Operation::Mul => (values(), all(0.0)),
+            Operation::Add => (all(1.0), values()),
+            Operation::Sub => (all(1.0), y.data.iter().map(|value| -value).collect()),
+            _ => return None,
+        };
+        Some(ChannelAffine { scale, shift })
     }
 
     fn reference(&self, at: &Sample) -> Option<Vec<f64>> {
