@@ -193,6 +193,11 @@ pub fn prepare(data: &str, settings: &Settings, known: Option<&Preprocessing>, q
     let is_text = in_texts
         || matches!(located, Located::Text(_))
         || is_file && (settings.tokens.is_some() || settings.tokenizer.is_some() || settings.text.is_some());
+    if is_file && is_text && settings.text.is_none() && !settings.target.is_empty() {
+        let message =
+            "is read as one text, for it is to be read in tokens; with --text COLUMN each row of it is a document";
+        return Err(Failure::new(format!("{data} {message}")));
+    }
     let is_series = is_file && !is_text && settings.horizon.is_some();
     if settings.id.is_some() && (is_text || is_series) {
         return Err(Failure::new("--id goes with neither --text, --tokens nor --horizon; drop one"));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pellucid::data::{Pipeline, Table, TableOptions, TaskKind};
+use pellucid::data::{Pipeline, PipelineError, Table, TableOptions, TaskKind};
 use pellucid::model::Preprocessing;
 use pellucid::suggest::nearest;
 
@@ -74,7 +74,12 @@ pub(super) fn prepare(table: Table, name: &str, description: String, settings: &
     refuse_foreign(settings)?;
     let mut notes = Vec::new();
     let labelled = Labelled::new(&table, settings, "predicted", &mut notes)?;
-    let pipeline = Pipeline::fit(&table, &labelled.options, &labelled.split.train)?;
+    let pipeline = Pipeline::fit(&table, &labelled.options, &labelled.split.train).map_err(|error| match error {
+        PipelineError::NoInputs { .. } => {
+            Failure::new(format!("{error}; a column of texts is learnt with --text COLUMN"))
+        }
+        error => error.into(),
+    })?;
     notes.extend(pipeline.notes().iter().cloned());
     notes.extend(labelled.left_out(table.rows()));
     let transformed = pipeline.transform(&table, &labelled.rows)?;

@@ -20,6 +20,8 @@ fn each_mistake_has_its_message() {
     }
     std::fs::write(bench.path("latin.csv"), b"a,b\n1,2\n3,\xfc\n").expect("writes");
     bench.write("flowers.csv", &flowers(100));
+    let review = |row: usize| format!("the {row}th word of many,{}\n", ["bad", "good"][row % 2]);
+    bench.write("reviews.csv", &format!("review,kind\n{}", (0..200).map(review).collect::<String>()));
     bench.ok(&["train", "iris", "--epochs", "1", "--out", "run", "-q"]);
     let cases: &[(&[&str], &str)] = &[
         // Data.
@@ -32,6 +34,8 @@ fn each_mistake_has_its_message() {
         (&["train", "open.csv"], "open.csv, line 3, column 2: the quote opened here is never closed"),
         (&["train", "latin.csv"], "latin.csv, line 3, column 2: byte 0xFC is not valid UTF-8"),
         (&["train", "one.csv"], "column `y` has 1 classes (`a`)"),
+        (&["train", "reviews.csv"], "a column of texts is learnt with --text COLUMN"),
+        (&["train", "reviews.csv", "--tokens", "words", "--target", "kind"], "with --text COLUMN each row of it is"),
         (&["train", "iris", "--target", "specie"], "iris has no column \"specie\""),
         (&["train", "iris", "--target", "5"], "or an index from -5 to 4"),
         (&["train", "iris", "--target", "-6"], "or an index from -5 to 4"),
