@@ -200,6 +200,14 @@ impl Model {
         Model::from_file(file, &path.display().to_string(), table)
     }
 
+    /// As [`Model::open`], from memory: a model that is part of a program (`include_bytes!`). Errors name `name` as the file.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn from_bytes(name: &str, bytes: &[u8], table: &OpTable) -> Result<Model, ModelError> {
+        Model::from_file(ModelFile::from_bytes(bytes)?, name, table)
+    }
+
     fn from_file(file: ModelFile, path: &str, table: &OpTable) -> Result<Model, ModelError> {
         let document = file.document;
         let graph: GraphDocument = part(path, "graph", document.graph)?;
