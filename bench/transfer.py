@@ -1,8 +1,8 @@
 """What a network that learnt five classes of CIFAR-10 is worth for the other five, of which there are 50 pictures each.
 
-    python bench/transfer.py PELLUCID cifar10-jpg.tar.gz [EPOCHS]
+    python bench/transfer.py PELLUCID cifar10-jpg.tar.gz [EPOCHS|RUN]
 
-It learns aeroplanes, automobiles, birds, cats and deer for EPOCHS (8). Then, for three seeds, 250 pictures of dogs, frogs, horses, ships
+It learns aeroplanes, automobiles, birds, cats and deer for EPOCHS (5), unless a RUN is there that did. Then, for three seeds, 250 pictures of dogs, frogs, horses, ships
 and trucks are learnt: from nothing by the same network; by a new last layer on the frozen one; and by all of it. The 5,000 test pictures
 of these classes judge. Seconds are those of an epoch from the second on: the first also computes the features.
 """
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 PELLUCID, ARCHIVE = sys.argv[1:3]
-EPOCHS = sys.argv[3] if len(sys.argv) > 3 else "8"
+EPOCHS = sys.argv[3] if len(sys.argv) > 3 else "5"
 KNOWN = {"airplane", "automobile", "bird", "cat", "deer"}
 NETWORK, FEW, SEEDS = "resnet8", 50, range(3)
 
@@ -40,7 +40,6 @@ with tempfile.TemporaryDirectory() as folder:
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(work, filter="data")
     cifar = work / "cifar10"
-    few = {}
     for part in ("train", "test"):
         for kind in sorted((cifar / part).iterdir()):
             where = work / ("known" if kind.name in KNOWN else "other") / part
@@ -48,23 +47,29 @@ with tempfile.TemporaryDirectory() as folder:
             kind.rename(where / kind.name)
     pictures = {kind: sorted(kind.iterdir()) for kind in sorted((work / "other" / "train").iterdir())}
 
-    accuracy, seconds, epoch = train(work / "known", work / "backbone", "--net", NETWORK, "--epochs", EPOCHS)
-    print(f"five classes, 25,000 pictures: {100 * accuracy:.2f} % in {seconds:.0f} s, {epoch:.1f} s an epoch", flush=True)
+    backbone = Path(EPOCHS)
+    if EPOCHS.isdecimal():
+        backbone = work / "backbone"
+        accuracy, seconds, epoch = train(work / "known", backbone, "--net", NETWORK, "--epochs", EPOCHS)
+        print(f"five classes, 25,000 pictures: {100 * accuracy:.2f} % in {seconds:.0f} s, {epoch:.1f} s an epoch", flush=True)
 
     ways = {
         "from nothing": ["--net", NETWORK, "--epochs", "60"],
-        "frozen, new last layer": ["--from", work / "backbone", "--freeze", "backbone", "--augment", "none", "--epochs", "60"],
-        "the same, features not kept": ["--from", work / "backbone", "--freeze", "backbone", "--augment", "flip", "--epochs", "60"],
-        "all of it": ["--from", work / "backbone", "--epochs", "30"],
+        "frozen, new last layer": ["--from", backbone, "--freeze", "backbone", "--augment", "none", "--epochs", "60"],
+        "the same, features not kept": ["--from", backbone, "--freeze", "backbone", "--augment", "flip", "--epochs", "60"],
+        "all of it": ["--from", backbone, "--epochs", "30"],
     }
     found = {way: [] for way in ways}
+    tests = work / "other" / "test"
     for seed in SEEDS:
         few = work / f"few{seed}"
         for kind, files in pictures.items():
             (few / "train" / kind.name).mkdir(parents=True)
             for file in random.Random(seed).sample(files, FEW):
                 (few / "train" / kind.name / file.name).hardlink_to(file)
-        (few / "test").symlink_to(work / "other" / "test")
+        # What is the same for all seeds moves along: links are not followed.
+        tests.rename(few / "test")
+        tests = few / "test"
         for way, words in ways.items():
             found[way].append(train(few, work / "run", "--seed", seed, *words))
             accuracy, seconds, epoch = found[way][-1]

@@ -478,9 +478,9 @@ run.toml: a setting by its name, or anything that stands in a setting in braces.
   lr = { low = 1e-4, high = 0.1, log = true }
   layers = { low = 1, high = 3, whole = true }
   width = { low = 16, high = 256, log = true, whole = true }
-  activation = { values = [\"relu\", \"tanh\"] }
+  activation = [\"relu\", \"tanh\"]
   dropout = { low = 0, high = 0.5 }
-  optimizer = { values = [\"adamw\", \"sgd:momentum={momentum}\"] }
+  optimizer = [\"adamw\", \"sgd:momentum={momentum}\"]
   momentum = { low = 0.5, high = 0.99, when = { optimizer = \"sgd:momentum={momentum}\" } }
 
 The same seed tries the same settings with the same results, whatever the number of processes and threads; a search that was

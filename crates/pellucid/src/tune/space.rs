@@ -72,7 +72,7 @@ pub struct SpaceError {
 }
 
 /// As a dimension is written.
-#[derive(Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
     low: Option<f64>,
@@ -123,7 +123,8 @@ impl Space {
     }
 
     /// Reads an object such as `{"lr": {"low": 1e-4, "high": 0.1, "log": true}, "layers": {"low": 1, "high": 3, "whole": true},
-    /// "optimizer": {"values": ["sgd", "adam"]}, "momentum": {"low": 0, "high": 0.99, "when": {"optimizer": "sgd"}}}`.
+    /// "optimizer": ["sgd", "adam"], "momentum": {"low": 0, "high": 0.99, "when": {"optimizer": "sgd"}}}`; values that depend on
+    /// another are `{"values": […], "when": …}`.
     ///
     /// # Errors
     /// No JSON, or as [`Space::new`].
@@ -140,7 +141,10 @@ impl Space {
     pub fn from_json(document: &Map<String, Value>) -> Result<Space, SpaceError> {
         let read = |(name, value): (&String, &Value)| {
             let fail = |problem: String| SpaceError { name: name.clone(), problem };
-            let written: Written = serde_json::from_value(value.clone()).map_err(|error| fail(error.to_string()))?;
+            let written = match value {
+                Value::Array(values) => Written { values: Some(values.clone()), ..Written::default() },
+                value => serde_json::from_value(value.clone()).map_err(|error| fail(error.to_string()))?,
+            };
             let domain = written.domain().map_err(fail)?;
             let when = written.when.iter().next().map(|(name, value)| Condition {
                 name: name.clone(),
@@ -307,7 +311,8 @@ mod tests {
 
     #[test]
     fn what_depends_on_another_counts_only_there() {
-        let text = r#"{"momentum": {"low": 0, "high": 0.99, "when": {"optimizer": "sgd"}}, "optimizer": {"values": ["sgd", "adam"]}}"#;
+        let text =
+            r#"{"momentum": {"low": 0, "high": 0.99, "when": {"optimizer": "sgd"}}, "optimizer": ["sgd", "adam"]}"#;
         let space = Space::parse(text).expect("a space");
         assert_eq!(space.dimensions()[0].name, "optimizer");
         assert_eq!(space.assign(|_, _| 0.0).len(), 2);
@@ -324,6 +329,7 @@ mod tests {
             (r#"{"a": {"low": 0, "high": 1, "log": true}}"#, "above 0 with log"),
             (r#"{"a": {"low": 0.5, "high": 2, "whole": true}}"#, "whole numbers"),
             (r#"{"a": {"values": []}}"#, "no value to choose"),
+            (r#"{"a": []}"#, "no value to choose"),
             (r#"{"a": {"low": 0, "hihg": 2}}"#, "unknown field `hihg`"),
             (r#"{"abc": {"low": 0, "high": 2}, "b": {"low": 0, "high": 1, "when": {"abd": 1}}}"#, "did you mean abc?"),
             (r#"{"a": {"values": ["x"]}, "b": {"low": 0, "high": 1, "when": {"a": "y"}}}"#, "which that cannot be"),
