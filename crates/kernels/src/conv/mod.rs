@@ -24,6 +24,7 @@ mod axis;
 mod bias;
 mod correlate;
 mod dot_tile;
+mod plan;
 mod planes;
 mod slots;
 mod tap_tile;
