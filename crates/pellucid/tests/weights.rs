@@ -1,17 +1,19 @@
 //! Weights that PyTorch and NumPy saved (`weights/make.py` makes the files), and files that mean harm.
 
+#[path = "weights/archive.rs"]
+mod archive;
+
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
+use archive::archive;
 use pellucid::graph::Parameters;
 use pellucid::model::container::{self, NamedTensor};
 use pellucid::model::weights::{MatchError, Matching, Outcome, Problem, Renaming, Weights};
 use pellucid::nn;
-use rawzip::{CompressionMethod, ZipArchive, ZipArchiveWriter};
+use rawzip::ZipArchive;
 
 /// Most values of a tensor that repeats those of a smaller file.
 const MAX_REPEATED: usize = 1 << 20;
@@ -166,30 +168,6 @@ fn files_that_are_no_weights_say_what_they_are_and_what_to_do() {
         }
     }
     assert!(!Path::new("/tmp/this-was-run").exists());
-}
-
-/// A zip archive of these entries; packed, if so said.
-fn archive(entries: &[(String, Vec<u8>)], packed: bool) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut archive = ZipArchiveWriter::new(&mut bytes);
-    for (name, content) in entries {
-        let method = if packed { CompressionMethod::DEFLATE } else { CompressionMethod::STORE };
-        let (mut entry, config) = archive.new_file(name).compression_method(method).start().expect("a name");
-        let descriptor = if packed {
-            let mut writer = config.wrap(DeflateEncoder::new(&mut entry, Compression::best()));
-            writer.write_all(content).expect("memory");
-            let (encoder, descriptor) = writer.finish().expect("memory");
-            encoder.finish().expect("memory");
-            descriptor
-        } else {
-            let mut writer = config.wrap(&mut entry);
-            writer.write_all(content).expect("memory");
-            writer.finish().expect("memory").1
-        };
-        entry.finish(descriptor).expect("memory");
-    }
-    archive.finish().expect("memory");
-    bytes
 }
 
 fn entries_of(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {

@@ -134,10 +134,10 @@ impl Conv {
 
     /// This convolution over the places that it looks at alone, if it looks at single places and passes some over: what lies
     /// between them would only be copied.
-    fn thinned(&self) -> Option<Conv> {
+    fn thinned(&self, forward: bool) -> Option<Conv> {
         let single = self.kernel == [1, 1] && self.stride != [1, 1] && self.padding == [0, 0];
         let inside = (0..2).all(|i| self.output[i] > 0 && (self.output[i] - 1) * self.stride[i] < self.input[i]);
-        (single && inside).then_some(Conv { input: self.output, stride: [1, 1], ..*self })
+        (forward && single && inside).then_some(Conv { input: self.output, stride: [1, 1], ..*self })
     }
 
     fn correlation(&self, forward: bool) -> Correlation {
@@ -170,7 +170,7 @@ impl Conv {
     }
 
     fn scratch(&self, forward: bool) -> usize {
-        if let Some(thinned) = self.thinned().filter(|_| forward) {
+        if let Some(thinned) = self.thinned(forward) {
             return thin::values(&thinned) + thinned.scratch(true);
         }
         let of = self.correlation(forward);
@@ -178,7 +178,7 @@ impl Conv {
     }
 
     fn correlate(&self, device: &Device, forward: bool, values: Values, target: &mut [f32], scratch: &mut [f32]) {
-        if let Some(thinned) = self.thinned().filter(|_| forward) {
+        if let Some(thinned) = self.thinned(forward) {
             let (source, scratch) = scratch.split_at_mut(thin::values(&thinned));
             thin::thin(device, self, values.source, source);
             return thinned.correlate(device, true, Values { source, ..values }, target, scratch);

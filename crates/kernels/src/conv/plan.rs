@@ -82,8 +82,9 @@ impl Plan {
         let mut part = target_channels.next_multiple_of(LANES).max(LANES);
         let grid = width.target.div_ceil(width.spread);
         let cut_evenly = |parts: usize| grid.div_ceil(parts).next_multiple_of(LANES);
+        let can_be_cut = single && in_place;
         let mut span = grid;
-        if single && in_place {
+        if can_be_cut {
             span = cut_evenly((grid * depths).div_ceil(BAND).clamp(1, grid.div_ceil(SPAN).max(1)));
         }
         let cut = |band: usize, span: usize, part: usize| {
@@ -97,7 +98,7 @@ impl Plan {
             let (_, spans, parts) = cut(band, span, part);
             if part >= 4 * LANES && (parts == 1 || single) {
                 part = (part / 2).next_multiple_of(LANES);
-            } else if single && in_place && span >= 2 * SPAN {
+            } else if can_be_cut && span >= 2 * SPAN {
                 span = cut_evenly(2 * spans);
             } else if band > height.spread {
                 band = band.div_ceil(2).next_multiple_of(height.spread).min(band - height.spread);

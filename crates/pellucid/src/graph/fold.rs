@@ -4,7 +4,7 @@
 //! With y = W x + b and z = a y + c for each channel, z = (a W) x + (a b + c): one pass less. The products a W are rounded,
 //! so results differ in their last digits from those of the graph as it was trained.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use kernels::device::Device;
@@ -32,12 +32,11 @@ type Folds = HashMap<usize, (usize, ChannelAffine)>;
 fn find(graph: &Graph, parameters: &Parameters) -> Folds {
     let readers = graph.readers();
     let mut folds = Folds::new();
-    let mut left_out = HashSet::new();
     for (index, node) in graph.nodes.iter().enumerate() {
         let Some(affine) = affine_of(graph, parameters, node) else { continue };
         let Source::Node(before) = graph.value(node.inputs[0]).source else { continue };
         let producer = &graph.nodes[before];
-        if left_out.contains(&before) {
+        if folds.values().any(|(left_out, _)| *left_out == before) {
             continue;
         }
         let own =
@@ -45,7 +44,6 @@ fn find(graph: &Graph, parameters: &Parameters) -> Folds {
         let learnt = producer.inputs.len() >= 2 && producer.inputs[1..].iter().all(own);
         if learnt && readers[producer.output.index()] == 1 && producer.op.folds_channels(graph.shape(producer.output)) {
             folds.insert(before, (index, affine));
-            left_out.insert(index);
         }
     }
     folds
