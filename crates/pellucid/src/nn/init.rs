@@ -82,6 +82,11 @@ pub enum Init {
         /// Length of the rows or columns; 1 unless given.
         gain: f32,
     },
+    /// The first units each pass an input on as it is: unit u has a 1 for channel u in the middle of its window and 0
+    /// elsewhere, for as many units as there are channels; further units begin as by default. Of a dense weight that is the
+    /// identity. Zagoruyko and Komodakis, "DiracNets", 2017; with other units left at random, as here, Jordan, "94% on
+    /// CIFAR-10 in 3.29 seconds on a single GPU", 2024, section 3.3.
+    Dirac,
 }
 
 /// How many values a unit reads, and how many units read a value.
@@ -97,12 +102,18 @@ impl Fans {
     /// Of a weight [out, in] or a kernel [out, in, height, width, …], where both count for each place of the window. A
     /// vector counts as the weight of one unit.
     pub fn of(dims: &[usize]) -> Fans {
-        let (units, inputs, window) = match dims {
-            [] => (1, 1, 1),
-            [inputs] => (1, *inputs, 1),
-            [units, inputs, window @ ..] => (*units, *inputs, window.iter().product()),
-        };
-        Fans { fan_in: inputs * window, fan_out: units * window }
+        let (units, inputs, window) = parts(dims);
+        let places: usize = window.iter().product();
+        Fans { fan_in: inputs * places, fan_out: units * places }
+    }
+}
+
+/// Units, inputs of a unit, and the window in each of them.
+fn parts(dims: &[usize]) -> (usize, usize, &[usize]) {
+    match dims {
+        [] => (1, 1, &[]),
+        [inputs] => (1, *inputs, &[]),
+        [units, inputs, window @ ..] => (*units, *inputs, window),
     }
 }
 
@@ -174,6 +185,7 @@ impl Init {
         "lecun_uniform",
         "lecun_normal",
         "orthogonal",
+        "dirac",
     ];
 
     const OTHER_NAMES: &'static [&'static str] =
@@ -203,6 +215,7 @@ impl Init {
             ("lecun_normal", []) => Init::LecunNormal,
             ("orthogonal", []) => Init::Orthogonal { gain: 1.0 },
             ("orthogonal", &[gain]) => Init::Orthogonal { gain },
+            ("dirac", []) => Init::Dirac,
             (other, numbers) => return Err(Init::misread(name, other, numbers.len())),
         };
         let reason = match init {
@@ -255,6 +268,7 @@ impl Init {
             Init::LecunUniform => "lecun_uniform",
             Init::LecunNormal => "lecun_normal",
             Init::Orthogonal { .. } => "orthogonal",
+            Init::Dirac => "dirac",
         }
     }
 
@@ -300,6 +314,18 @@ impl Init {
     }
 }
 
+/// Makes the first units of a weight each pass one input on as it is. A window without a middle has its 1 before it, where
+/// `same` padding puts the pixel itself.
+fn pass_on(dims: &[usize], values: &mut [f32]) {
+    let (units, inputs, window) = parts(dims);
+    let places: usize = window.iter().product();
+    let middle = window.iter().fold(0, |place, &size| place * size + size.saturating_sub(1) / 2);
+    for (unit, values) in values.chunks_exact_mut((inputs * places).max(1)).take(units.min(inputs)).enumerate() {
+        values.fill(0.0);
+        values[unit * places + middle] = 1.0;
+    }
+}
+
 /// The limit of a uniform distribution of this variance around 0: √(3·variance).
 fn limit(variance: f64) -> f32 {
     (3.0 * variance).sqrt() as f32
@@ -337,6 +363,10 @@ impl Initialise for Init {
             Init::Orthogonal { gain } => {
                 normal(1.0, values);
                 orthogonal::orthogonalise(dims, gain, values);
+            }
+            Init::Dirac => {
+                uniform(1.0 / (3.0 * fan_in), values);
+                pass_on(dims, values);
             }
         }
     }

@@ -95,8 +95,24 @@ fn orthogonal_of_one_row_is_a_direction_and_empty_ones_are_nothing() {
 }
 
 #[test]
+fn units_of_a_dirac_pass_a_channel_on_and_the_rest_begin_by_default() {
+    let drawn = filled(Init::Default, 4, &[3, 2, 3, 3]);
+    let values = filled(Init::Dirac, 4, &[3, 2, 3, 3]);
+    let mut expected = drawn;
+    expected[..36].fill(0.0);
+    (expected[4], expected[18 + 9 + 4]) = (1.0, 1.0);
+    assert_eq!(values, expected);
+    // More channels than units, a window without a middle, one axis.
+    assert_eq!(filled(Init::Dirac, 4, &[1, 2, 2, 2]), [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(filled(Init::Dirac, 4, &[2, 2, 3]), [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+    // No window: the identity.
+    assert_eq!(filled(Init::Dirac, 4, &[2, 3]), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+    assert!(filled(Init::Dirac, 4, &[2, 0, 3, 3]).is_empty());
+}
+
+#[test]
 fn bits_do_not_depend_on_threads_or_instruction_set() {
-    let all = promised().into_iter().map(|(init, ..)| init).chain([Init::Orthogonal { gain: 1.0 }]);
+    let all = promised().into_iter().map(|(init, ..)| init).chain([Init::Orthogonal { gain: 1.0 }, Init::Dirac]);
     for init in all {
         let dims = [129, 257];
         let expected = filled(init, 9, &dims);
@@ -138,6 +154,7 @@ fn a_bias_follows_the_fan_of_its_weight_or_is_refused() {
     assert_eq!(Init::Constant(0.5).of_bias(fans), Ok(Init::Constant(0.5)));
     let error = Init::HeNormal.of_bias(fans).expect_err("there is no fan");
     assert!(error.to_string().starts_with("'he_normal' follows the sizes of a weight"), "{error}");
+    assert_eq!(Init::Dirac.of_bias(fans), Err(InitError::NotForBias { init: Init::Dirac }));
 }
 
 #[test]
@@ -158,6 +175,7 @@ fn texts_read_back_as_they_were_printed() {
         "lecun_normal",
         "orthogonal",
         "orthogonal:1.4142135",
+        "dirac",
     ] {
         let init: Init = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(init.to_string().parse(), Ok(init), "{text}");
