@@ -9,7 +9,7 @@ use pellucid::data::TaskKind;
 use pellucid::model::Preprocessing;
 use pellucid::nn::NetworkOptions;
 use pellucid::nn::notation::Network;
-use pellucid::train::{Fit, FrozenFeatures, Part};
+use pellucid::train::{Fit, FrozenFeatures, Part, Whitening};
 
 use crate::defaults::{self, Facts};
 use crate::device::device;
@@ -126,6 +126,12 @@ fn settle(
         let device = device(settings.isa.as_deref(), settings.threads)?;
         let (initial, notes) = transfer.parameters(begun, &recipe, settings, &device)?;
         prepared.notes.extend(notes);
+        recipe.initial = Some(initial);
+    }
+    if recipe.settings.whitens() {
+        let device = device(settings.isa.as_deref(), settings.threads)?;
+        let mut initial = recipe.start(&device);
+        Whitening::of(&recipe.graph)?.fill(&prepared.train.part(), &mut initial)?;
         recipe.initial = Some(initial);
     }
     Ok(recipe)

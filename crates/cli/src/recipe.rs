@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use kernels::device::Device;
 use pellucid::data::{Augmentation, Task, TaskKind};
 use pellucid::graph::{Graph, Parameters, PlanError, Role};
 use pellucid::model::Preprocessing;
 use pellucid::nn::notation::Network;
 use pellucid::nn::{BuiltNetwork, Init, Link, Loss, LossLayer, NetworkOptions};
 use pellucid::optim::{Clipping, Group, Groups, OptimizerConfig, ScheduleConfig, fits};
-use pellucid::train::{EarlyStopping, FitOptions, Windows};
+use pellucid::train::{EarlyStopping, FitOptions, Whitening, Windows};
 
 use crate::error::{Failure, Outcome};
 use crate::prepare::{Prepared, class_shares};
@@ -24,7 +25,8 @@ pub struct Recipe {
     pub notation: String,
     /// The network.
     pub graph: Graph,
-    /// The parameters that the run begins with, if it goes on with what was trained; else they follow from the seed.
+    /// The parameters that the run begins with, if some go on with what was trained or follow from the rows; else all follow from
+    /// the seed.
     pub initial: Option<Parameters>,
     /// The loss.
     pub loss: Loss,
@@ -44,6 +46,13 @@ impl Recipe {
         let BuiltNetwork { layers, mut graph, .. } = network(line, &settings, prepared, Some(task.output_width()))?;
         let line = layers.to_notation().map(|network| network.to_string());
         let notation = line.or_else(|| settings.net.clone()).unwrap_or_default();
+        if settings.whitens() {
+            if settings.from.is_some() {
+                return Err(Failure::new("--whiten is for networks that begin anew; drop it, or --from"));
+            }
+            let whitening = Whitening::of(&graph).map_err(|error| Failure::new(format!("--whiten: {error}")))?;
+            graph.freeze(true, |name| name == whitening.parameter());
+        }
         for pattern in &settings.freeze {
             let chosen = Frozen::parse(pattern);
             if chosen == Frozen::Backbone && backbone.is_empty() {
@@ -52,11 +61,7 @@ impl Recipe {
                 ));
             }
             if graph.freeze(true, |name| chosen.fits(name, backbone)) == 0 {
-                let names: Vec<&str> = graph.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
-                return Err(Failure::new(format!(
-                    "--freeze {pattern} fits no parameter; there are {}",
-                    names.join(", ")
-                )));
+                return Err(fits_none("--freeze", pattern, &graph));
             }
         }
         if !graph.parameters().is_empty() && graph.parameters().iter().all(|parameter| parameter.frozen) {
@@ -67,7 +72,11 @@ impl Recipe {
         }
         let loss = loss(&settings, prepared, &graph)?;
         let mut options = options(&settings, &prepared.task, !prepared.validation.is_empty())?;
+        options.groups.groups = rates(&settings.rates, &graph)?;
         if let Some(decay) = settings.rate_decay {
+            if !settings.rates.is_empty() {
+                return Err(Failure::new("--rates and --rate-decay both say how fast parameters learn; give one"));
+            }
             if !(0.0..=1.0).contains(&decay) {
                 return Err(Failure::new(format!("--rate-decay is a share from 0 to 1; got {decay}")));
             }
@@ -117,6 +126,12 @@ impl Recipe {
         }
         Ok(Recipe { settings, notation, graph, initial: None, loss, options })
     }
+
+    /// The parameters that the run begins with.
+    pub fn start(&self, device: &Device) -> Parameters {
+        let from_seed = || Parameters::initialise(&self.graph, device, self.options.seed);
+        self.initial.clone().unwrap_or_else(from_seed)
+    }
 }
 
 /// The optimiser as text; its learning rate is a setting of its own.
@@ -159,6 +174,30 @@ impl Frozen<'_> {
             Frozen::Pattern(pattern) => fits(pattern, name),
         }
     }
+}
+
+/// A pattern that names no parameter.
+fn fits_none(flag: &str, pattern: &str, graph: &Graph) -> Failure {
+    let names: Vec<&str> = graph.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
+    Failure::new(format!("{flag} {pattern} fits no parameter; there are {}", names.join(", ")))
+}
+
+/// The groups of `PATTERN=FACTOR`.
+fn rates(texts: &[String], graph: &Graph) -> Outcome<Vec<Group>> {
+    let group = |text: &String| {
+        let pair =
+            text.rsplit_once('=').and_then(|(pattern, factor)| Some((pattern.trim(), factor.trim().parse().ok()?)));
+        let Some((pattern, lr_factor)) = pair.filter(|(_, factor): &(&str, f64)| factor.is_finite() && *factor >= 0.0)
+        else {
+            let message = "--rates is PATTERN=FACTOR, a factor being 0 or more, such as *.bias=64";
+            return Err(Failure::new(format!("{message}; got {text:?}")));
+        };
+        if !graph.parameters().iter().any(|parameter| fits(pattern, &parameter.name)) {
+            return Err(fits_none("--rates", pattern, graph));
+        }
+        Ok(Group { parameters: pattern.to_string(), lr_factor, ..Group::default() })
+    };
+    texts.iter().map(group).collect()
 }
 
 /// The network of a line for rows of the data, with so many outputs if they are known.

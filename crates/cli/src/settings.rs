@@ -178,6 +178,11 @@ pub struct Settings {
     #[arg(long, value_name = "INIT", help_heading = NETWORK)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bias_init: Option<String>,
+    /// Whether the first convolution begins with the filters that whiten the patches of the training pictures, and stays so: yes or
+    /// no [default: no]. It has two filters for each value of a patch at most, as conv 24 2x2 nobias for colours
+    #[arg(long, value_name = "YES|NO", help_heading = NETWORK)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whiten: Option<YesNo>,
     /// Parameters that stay as they are: by pattern ("0.*", "*.bias"), by the numbers of their layers (0..3 is 0, 1 and 2;
     /// ..3 and 3.. too), or backbone, all that comes --from a model. May be given several times
     #[arg(long, value_name = "PATTERN", value_delimiter = ',', help_heading = NETWORK)]
@@ -197,6 +202,11 @@ pub struct Settings {
     #[arg(long, value_name = "X", help_heading = NETWORK)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_decay: Option<f64>,
+    /// Learning rates of parameters by pattern, as multiples of that of all: "*.bias=64". The first that fits holds. May be
+    /// given several times
+    #[arg(long, value_name = "PATTERN=FACTOR", value_delimiter = ',', help_heading = NETWORK)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub rates: Vec<String>,
 
     /// Passes over the training rows, at most
     #[arg(long, value_name = "N", help_heading = TRAINING)]
@@ -636,6 +646,11 @@ impl Settings {
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }
 
+    /// Whether the first convolution begins as a whitening.
+    pub fn whitens(&self) -> bool {
+        self.whiten == Some(YesNo(true))
+    }
+
     /// The seed; 0 unless set.
     pub fn seed(&self) -> u64 {
         self.seed.unwrap_or(0)
@@ -689,6 +704,10 @@ mod tests {
             "?,-",
             "--freeze",
             "0.*",
+            "--rates",
+            "*.bias=64,3.*=0.1",
+            "--whiten",
+            "yes",
             "--seed",
             "7",
             "--no-early-stopping",

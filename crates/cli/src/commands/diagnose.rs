@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use pellucid::diagnose::{Finding, Rule, cannot_fit, of_history, of_network};
-use pellucid::graph::Parameters;
 use serde_json::json;
 
 use crate::args::DiagnoseArgs;
@@ -28,7 +27,7 @@ pub fn run(arguments: DiagnoseArgs) -> Outcome<()> {
     let train = prepared.train.part();
     let seed = recipe.options.seed;
 
-    let fresh = Parameters::initialise(&recipe.graph, &device, seed);
+    let fresh = recipe.start(&device);
     let start = network_view(&prepared, &recipe, (&fresh, true), &train, &device);
     let mut network = of_network(&start)?;
     network.extend(cannot_fit(&start, seed)?);

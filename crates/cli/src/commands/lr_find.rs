@@ -25,7 +25,8 @@ pub fn run(arguments: LrFindArgs) -> Outcome<()> {
     let (prepared, recipe) = ready(word, settings, look.quiet || look.json)?;
     let range = RateRange { from: min_lr, to: max_lr, steps: steps as usize };
     let train = prepared.train.part();
-    let points = rate_range(&recipe.graph, &recipe.loss, &train, &recipe.options, range, &device)?;
+    let (start, options) = (recipe.start(&device), &recipe.options);
+    let points = rate_range(&recipe.graph, start, &recipe.loss, &train, options, range, &device)?;
     if points.is_empty() {
         return Err(Failure::new(
             "the loss of the first batch is not finite; look at the data with `pellucid diagnose`",

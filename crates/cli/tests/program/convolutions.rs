@@ -1,5 +1,6 @@
 //! Convolutional networks with batch normalisation: model files, resume and report work as for dense ones.
 
+use super::transfer::values;
 use super::{Bench, accuracy, hash};
 
 const NET: &str = "conv 8 3x3 same nobias -> batchnorm relu -> maxpool 2 -> \
@@ -53,6 +54,10 @@ fn a_convolutional_run_that_is_killed_and_resumed_ends_in_the_same_bits() {
         "5",
         "--seed",
         "2",
+        "--whiten",
+        "yes",
+        "--rates",
+        "*.bias=4",
     ];
     let whole = bench.json(&[&base[..], &["--out", "whole"]].concat());
     let resumed = [&base[..], &["--out", "killed", "--resume"]].concat();
@@ -63,4 +68,32 @@ fn a_convolutional_run_that_is_killed_and_resumed_ends_in_the_same_bits() {
     assert!(kills > 0, "every run had ended when it was to be killed");
     let run = bench.json(&resumed);
     assert_eq!((hash(&run), &run["metrics"], &run["epochs"]), (hash(&whole), &whole["metrics"], &whole["epochs"]));
+}
+
+#[test]
+fn a_first_convolution_that_whitens_stays_as_the_rows_make_it() {
+    let bench = Bench::new();
+    let net = "conv 8 2x2 nobias gelu -> conv 8 3x3 same nobias init=dirac -> batchnorm gelu -> flatten -> dense";
+    let train = |out: &str, more: &[&str]| {
+        bench.json(&[&["train", "digits", "--net", net, "--whiten", "yes", "--out", out], more].concat())
+    };
+    let run = train("run", &["--epochs", "8", "--lr", "3e-3"]);
+    assert!(accuracy(&run) >= 0.9, "{run}");
+    let filters = values(&bench, "run", "0.weight");
+    assert!(filters[..16].iter().zip(&filters[16..]).all(|(a, b)| *a == -*b), "{filters:?}");
+    // They follow from the rows alone: not from what is learnt.
+    train("short", &["--epochs", "1"]);
+    assert_eq!(values(&bench, "short", "0.weight"), filters);
+    // The file of its settings makes the run again.
+    let again = bench.json(&["train", "run/config.toml", "--out", "again", "--threads", "1"]);
+    assert_eq!(hash(&again), hash(&run));
+    // Thawed, they are learnt too.
+    train("thawed", &["--epochs", "2", "--thaw", "1"]);
+    assert_ne!(values(&bench, "thawed", "0.weight"), filters);
+    // Other layers begin as without it.
+    let first_of = |out: &str, whiten: &str| {
+        bench.json(&["train", "digits", "--net", net, "--whiten", whiten, "--epochs", "1", "--lr", "0", "--out", out]);
+        values(&bench, out, "2.weight")
+    };
+    assert_eq!(first_of("with", "yes"), first_of("without", "no"));
 }

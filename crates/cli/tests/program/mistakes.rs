@@ -67,6 +67,11 @@ fn each_mistake_has_its_message() {
         (&["train", "iris", "--freeze", "9.*"], "--freeze 9.* fits no parameter"),
         (&["train", "iris", "--freeze", "*"], "leaves nothing to train"),
         (&["train", "iris", "--init", "he_norml"], "he_norm"),
+        (&["train", "iris", "--whiten", "yes"], "--whiten: the network begins with 'dense"),
+        (&["train", "digits", "--whiten", "yes", "--net", "conv 9 2x2 -> flatten -> dense"], "write 8 or fewer"),
+        (&["train", "iris", "--rates", "9.*=2"], "--rates 9.* fits no parameter"),
+        (&["train", "iris", "--rates", "*.bias"], "--rates is PATTERN=FACTOR"),
+        (&["train", "iris", "--rates", "*.bias=-1"], "--rates is PATTERN=FACTOR"),
         // Training.
         (&["train", "iris", "--loss", "mse"], "does not fit the task multiclass; choose one of cross_entropy"),
         (&["train", "iris", "--loss", "cros_entropy"], "did you mean 'cross_entropy'?"),

@@ -8,7 +8,8 @@ use pellucid::model::container::Container;
 use super::pictures::{put, set};
 use super::{Bench, accuracy, hash};
 
-fn values(bench: &Bench, run: &str, name: &str) -> Vec<f32> {
+/// A parameter of the model that a run left.
+pub(super) fn values(bench: &Bench, run: &str, name: &str) -> Vec<f32> {
     let path = bench.path(run).join("model.safetensors");
     let container = Container::open(&path).expect("a model");
     container.tensor(name).unwrap_or_else(|| panic!("{name} of {run}")).data.clone()
@@ -91,6 +92,8 @@ fn layers_thaw_and_are_changed_the_less_the_further_they_are_from_the_head() {
     assert!(!changed("partly", "0.weight") && !changed("partly", "1.running_mean") && changed("partly", "5.weight"));
     go_on(&bench, "decayed", &["--rate-decay", "0"]);
     assert!(!changed("decayed", "0.weight") && !changed("decayed", "5.weight"));
+    go_on(&bench, "at-rates", &["--head", "keep", "--rates", "5.*=0, *.bias=2"]);
+    assert!(!changed("at-rates", "5.bias") && changed("at-rates", "8.bias") && changed("at-rates", "8.weight"));
     go_on(&bench, "kept", &["--head", "keep", "--freeze", "*.weight"]);
     assert!(!changed("kept", "8.weight") && changed("kept", "8.bias"));
 }
@@ -164,6 +167,8 @@ fn what_cannot_be_gone_on_with_is_named() {
         (&["digits", "--from", "first", "--head", "dens 3"], "did you mean"),
         (&["digits", "--from", "first", "--thaw", "2"], "--freeze too"),
         (&["digits", "--from", "first", "--rate-decay", "2"], "from 0 to 1"),
+        (&["digits", "--from", "first", "--rate-decay", "0.5", "--rates", "*.bias=2"], "give one"),
+        (&["digits", "--from", "first", "--whiten", "yes"], "drop it, or --from"),
         (&["digits", "--from", "first", "--rename", "a=b"], "--rename is for weights with --net"),
         (&["flowers.csv", "--from", "first"], "none of the model's kind"),
         (&["digits", "--from", "network.pt", "--net", "dense 8 -> dense", "--in-order"], "in order, tensor 0"),

@@ -19,6 +19,7 @@ mod score;
 mod state;
 mod stopping;
 mod updater;
+mod whitening;
 
 pub(crate) use batch::fill as fill_batch;
 pub use error::TrainError;
@@ -32,3 +33,4 @@ pub use part::Part;
 pub use problem::Problem;
 pub use rate_finder::{RatePoint, RateRange, proposed_rate, rate_range};
 pub use score::{evaluate, evaluate_windows, metric_names, readable, report};
+pub use whitening::{Whitening, WhiteningError};

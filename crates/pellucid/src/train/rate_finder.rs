@@ -54,13 +54,14 @@ pub struct RatePoint {
     pub smoothed: f64,
 }
 
-/// Trains a fresh `network` through `range` as `options` say (batch size, order, seed, optimiser, groups, clipping; no augmentation and
-/// no validation). At least one point, unless the first loss is not finite.
+/// Trains `network`, which begins with `parameters`, through `range` as `options` say (batch size, order, seed, optimiser, groups,
+/// clipping; no augmentation and no validation). At least one point, unless the first loss is not finite.
 ///
 /// # Errors
 /// Data or settings that do not fit the network, or an optimiser that has no rate.
 pub fn rate_range(
     network: &Graph,
+    parameters: Parameters,
     loss: &dyn LossLayer,
     train: &Part,
     options: &FitOptions,
@@ -79,7 +80,6 @@ pub fn rate_range(
     let problem = Problem::new(network, loss, train.data.weights.is_some())?;
     train.check(&problem)?;
     let batch = options.batch_size.rows(train.rows.len());
-    let parameters = Parameters::initialise(&problem.graph, device, options.seed);
     let mut optimizer = Optimizer::new(&options.optimizer, parameters.segments(), &options.groups)?;
     let mut session = Session::new(problem.graph.clone(), device.clone(), parameters, options.seed);
     let outputs = [problem.loss];
@@ -148,7 +148,9 @@ mod tests {
         };
         let device = Arc::new(Device::best());
         let range = RateRange { from: 1e-4, to: 100.0, steps: 120 };
-        rate_range(&network, &Loss::mse(), &Part::all(&data), &options, range, &device).expect("a network for the data")
+        let start = Parameters::initialise(&network, &device, 0);
+        rate_range(&network, start, &Loss::mse(), &Part::all(&data), &options, range, &device)
+            .expect("a network for the data")
     }
 
     #[test]
@@ -175,7 +177,8 @@ mod tests {
         let network = nn::network("dense 1", &[1], None).expect("a network");
         let device = Arc::new(Device::best());
         for range in [RateRange { from: 0.0, ..RateRange::default() }, RateRange { to: 1e-9, ..RateRange::default() }] {
-            let found = rate_range(&network, &Loss::mse(), &Part::all(&data), &FitOptions::default(), range, &device);
+            let (start, options) = (Parameters::zeros(&network), FitOptions::default());
+            let found = rate_range(&network, start, &Loss::mse(), &Part::all(&data), &options, range, &device);
             assert!(matches!(found, Err(TrainError::Settings(_))));
         }
     }
