@@ -1,7 +1,7 @@
 //! Rates of convolutions in GFLOP/s, beside the share of the peak of the threads used. What Winograd's algorithm can compute
 //! is shown both ways; the FLOPs are those of the direct way, so its share may exceed 100 %.
 //!
-//! `cargo run --release -p pellucid-kernels --example conv_rates -- [threads] [seconds each]`
+//! `cargo run --release -p pellucid-kernels --example conv_rates -- [threads] [seconds each] [part of a name]`
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use kernels::device::Device;
 use kernels::simd::Isa;
 
 /// The peak of one core of the machine that this was tuned on, in GFLOP/s.
-const PEAK: f64 = 240.0;
+const PEAK: f64 = 39.5;
 
 fn square(batch: usize, inner: usize, outer: usize, size: usize, kernel: usize, stride: usize, groups: usize) -> Conv {
     let padding = kernel / 2;
@@ -37,6 +37,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let threads = arguments.next().map_or(2, |text| text.parse().expect("a number of threads"));
     let seconds = arguments.next().map_or(0.2, |text| text.parse().expect("seconds"));
+    let wanted = arguments.next().unwrap_or_default();
     let device = Device::new(Isa::best(), threads);
     println!("{device:?}; forward, input gradient, weight gradient: GFLOP/s (share of the peak); bias gradient");
     for (name, conv) in [
@@ -63,8 +64,20 @@ fn main() {
         ("256 at 4, 1", square(1, 256, 256, 4, 3, 1, 1)),
         ("VGG 256 at 28, 4", square(4, 256, 256, 28, 3, 1, 1)),
         ("VGG 64 at 112, 1", square(1, 64, 64, 112, 3, 1, 1)),
+        ("512 at 7, 1", square(1, 512, 512, 7, 3, 1, 1)),
+        ("512 by 2 to 7, 1", square(1, 512, 512, 14, 3, 2, 1)),
+        ("512 by 2 to 7, 8", square(8, 512, 512, 14, 3, 2, 1)),
+        ("256 by 2 to 14, 1", square(1, 256, 256, 28, 3, 2, 1)),
+        ("128 by 2 to 28, 1", square(1, 128, 128, 56, 3, 2, 1)),
+        ("1x1 2048-512 at 7, 1", square(1, 2048, 512, 7, 1, 1, 1)),
+        ("1x1 512-2048 at 7, 1", square(1, 512, 2048, 7, 1, 1, 1)),
+        ("1x1 1024-256 at 14, 1", square(1, 1024, 256, 14, 1, 1, 1)),
+        ("SqueezeNet first, 1", Conv { padding: [0; 2], output: [111; 2], ..square(1, 3, 64, 224, 3, 2, 1) }),
         ("ImageNet first, 2", square(2, 3, 64, 224, 7, 2, 1)),
-    ] {
+    ]
+    .into_iter()
+    .filter(|(name, _)| name.contains(&wanted))
+    {
         let plain = conv.kernel == [3, 3] && conv.stride == [1, 1] && conv.groups == 1;
         for algorithm in [Algorithm::Direct, Algorithm::Winograd] {
             if plain || algorithm == Algorithm::Direct {

@@ -7,10 +7,9 @@
 //! Which unit is computed where and when changes no bit: every target value is one chain (see [`super::tile`]).
 
 use super::axis::{Axis, Taps};
-use super::plan::Plan;
-use super::planes::Planes;
+use super::plan::{Part, Plan};
 use super::slots::Slots;
-use super::tile::{self, MAX_VECTORS, Operands, Target, TileBuffer, channels_in_lanes, places_in_lanes};
+use super::tile::{self, Operands, Target, TileBuffer, WAITING, channels_in_lanes, places_in_lanes};
 use super::weights;
 use crate::device::{Device, Shared};
 use crate::epilogue::InPlace;
@@ -161,7 +160,7 @@ impl Kernel for Units<'_> {
     fn run<S: Simd>(mut self, s: S) {
         let &Plan { band, bands, span, spans, part, parts, .. } = self.plan;
         let &Correlation { groups, target_channels, height, width, .. } = self.of;
-        let mut buffer: TileBuffer = [[0.0; LANES]; MAX_VECTORS];
+        let mut buffer = [[0.0; LANES]; WAITING];
         for unit in self.units.clone() {
             let (part_index, rest) = (unit % parts, unit / parts);
             let (span_index, rest) = (rest % spans, rest / spans);
@@ -185,21 +184,21 @@ impl Units<'_> {
         let source_len = source_channels * height.source * width.source;
         let source = &self.values.source[(unit.image * groups + unit.group) * source_len..][..source_len];
         let first_place = unit.rows.start / height.spread;
-        let mut copy = |planes: &Planes, column: usize| {
-            planes.copy(s, source, ((first_place * height.step) as isize, column as isize), self.band);
-            self.band.as_ptr()
-        };
+        // A closure would not be compiled for the instruction set.
+        let row = (first_place * height.step) as isize;
         // Places that are read where the band is; where the others are read, if there are any.
         let (mut whole, mut tail) = (unit.places.clone(), None);
         // Where the first grid row of the band reads from.
         let source = if self.plan.in_place {
             if let Some(planes) = self.plan.tail.filter(|_| !unit.places.end.is_multiple_of(LANES)) {
                 whole.end -= unit.places.end % LANES;
-                tail = Some((whole.end..unit.places.end, copy(&planes, whole.end)));
+                planes.copy(s, source, (row, whole.end as isize), self.band);
+                tail = Some((whole.end..unit.places.end, self.band.as_ptr()));
             }
             source[first_place * height.step * width.source..].as_ptr()
         } else {
-            copy(&self.plan.planes, 0)
+            self.plan.planes.copy(s, source, (row, 0), self.band);
+            self.band.as_ptr()
         };
         let across = target_channels.div_ceil(LANES);
         let plane = height.target * width.target;
@@ -210,16 +209,30 @@ impl Units<'_> {
         for phase in self.of.phases() {
             let (taps, rest) = table.split_at(phase.depth);
             let panel = LANES * phase.depth;
-            let places =
-                first_place..phase.height.grid.min(unit.rows.end.saturating_sub(phase.row).div_ceil(height.spread));
-            for place in places {
+            let end = phase.height.grid.min(unit.rows.end.saturating_sub(phase.row).div_ceil(height.spread));
+            let joined = tile::scatters::<S>() && self.plan.joined;
+            for Part { rows, channels, depth, first_row } in
+                self.plan.blocks.parts(first_place..end, joined, &unit.channels, phase.depth)
+            {
+                let place = rows.start;
+                // Sums of another row wait elsewhere.
+                let waiting = &mut buffer[(place - first_row) * self.plan.blocks.waiting..];
+                let (first, last) = (depth.start == 0, depth.end == phase.depth);
                 // SAFETY: the grid row is one of the band's: its taps are inside the copy.
                 let source = unsafe { source.add((place - first_place) * height.step * self.plan.planes.row) };
                 let row = place * height.spread + phase.row;
                 // SAFETY: the row is one of the target's.
                 let target = unsafe { target.add(row * width.target + phase.column) };
                 let line = |table, source, places: std::ops::Range<usize>| Line {
-                    operands: Operands { table, source, weights: weights.as_ptr(), panel },
+                    operands: Operands {
+                        table,
+                        source,
+                        weights: weights[depth.start * LANES..].as_ptr(),
+                        panel,
+                        places: None,
+                        first,
+                        last,
+                    },
                     target: Target {
                         // SAFETY: the places are the row's.
                         data: unsafe { target.add(places.start * width.spread) },
@@ -233,17 +246,24 @@ impl Units<'_> {
                 let places = whole.start..whole.end.min(phase.width.grid);
                 // SAFETY: see the parts of the line; `Planes` has room for whole vectors at the end of the copy, and in
                 // place the places are whole vectors, unless channels are in lanes.
-                unsafe {
-                    let line = line(taps, source.add(places.start), places);
-                    if self.plan.channels_in_lanes {
-                        line.channels_in_lanes(s, unit.channels.clone(), buffer);
+                let waiting = unsafe {
+                    if joined {
+                        let distance = height.step * self.plan.planes.row;
+                        let line = line(&taps[depth.clone()], source, 0..rows.len() * places.end);
+                        line.joined(s, (places.end, distance), channels.clone(), waiting)
+                    } else if self.plan.channels_in_lanes {
+                        let line = line(&taps[depth.clone()], source.add(places.start), places);
+                        line.channels_in_lanes(s, channels.clone(), waiting)
                     } else {
-                        line.places_in_lanes(s, unit.channels.clone(), buffer);
+                        let line = line(&taps[depth.clone()], source.add(places.start), places);
+                        line.places_in_lanes(s, channels.clone(), waiting)
                     }
-                }
+                };
                 if let Some((places, source)) = tail.clone() {
                     // SAFETY: as before; the copy begins with the first of these places.
-                    unsafe { line(self.tail_table, source, places).places_in_lanes(s, unit.channels.clone(), buffer) };
+                    unsafe {
+                        line(&self.tail_table[depth.clone()], source, places).places_in_lanes(s, channels, waiting)
+                    };
                 }
             }
             table = rest;
@@ -295,7 +315,12 @@ impl Line<'_> {
     /// # Safety
     /// As for [`tile::channels_in_lanes`], for all places and these channels.
     #[inline(always)]
-    unsafe fn channels_in_lanes<S: Simd>(&self, s: S, channels: std::ops::Range<usize>, buffer: &mut TileBuffer) {
+    unsafe fn channels_in_lanes<'b, S: Simd>(
+        &self,
+        s: S,
+        channels: std::ops::Range<usize>,
+        mut buffer: &'b mut TileBuffer,
+    ) -> &'b mut TileBuffer {
         let places = self.target.places;
         let most = tile::most_rows::<S>();
         let rows = places.div_ceil(places.div_ceil(most).max(1));
@@ -308,16 +333,62 @@ impl Line<'_> {
                     let (operands, target) = self.from(channel, place);
                     let shape = (rows.min(places - place), vectors);
                     channels_in_lanes(s, shape, operands, target, buffer);
+                    buffer = self.behind(shape, buffer);
                 }
             }
             channel += vectors * LANES;
         }
+        buffer
+    }
+
+    /// As [`Line::channels_in_lanes`], for rows of the grid that follow each other in the target, of `width` places each, and
+    /// `distance` apart in the source.
+    ///
+    /// # Safety
+    /// As for [`tile::channels_in_lanes`], for all places and these channels.
+    #[inline(always)]
+    unsafe fn joined<'b, S: Simd>(
+        &self,
+        s: S,
+        (width, distance): (usize, usize),
+        channels: std::ops::Range<usize>,
+        mut buffer: &'b mut TileBuffer,
+    ) -> &'b mut TileBuffer {
+        let places = self.target.places;
+        let tiles = places.div_ceil(tile::most_rows::<S>());
+        for channel in channels.step_by(LANES) {
+            for number in 0..tiles {
+                let (start, end) = (number * places / tiles, (number + 1) * places / tiles);
+                let source = |r: usize| ((start + r) / width * distance + (start + r) % width) as u32;
+                // SAFETY: the caller's promise; the first place is that of the line.
+                unsafe {
+                    let (operands, target) = self.from(channel, 0);
+                    let operands = Operands { places: Some(std::array::from_fn(source)), ..operands };
+                    let target = Target { data: target.data.add(start), places: end - start, ..target };
+                    channels_in_lanes(s, (end - start, 1), operands, target, buffer);
+                }
+                buffer = self.behind((end - start, 1), buffer);
+            }
+        }
+        buffer
+    }
+
+    /// What is left of the buffer behind a tile whose sums wait there.
+    #[inline(always)]
+    fn behind<'b>(&self, shape: (usize, usize), buffer: &'b mut TileBuffer) -> &'b mut TileBuffer {
+        let whole = self.operands.first && self.operands.last;
+        &mut buffer[if whole { 0 } else { shape.0 * shape.1 }..]
     }
 
     /// # Safety
     /// As for [`tile::places_in_lanes`], for all places and these channels.
     #[inline(always)]
-    unsafe fn places_in_lanes<S: Simd>(&self, s: S, channels: std::ops::Range<usize>, buffer: &mut TileBuffer) {
+    unsafe fn places_in_lanes<'b, S: Simd>(
+        &self,
+        s: S,
+        channels: std::ops::Range<usize>,
+        mut buffer: &'b mut TileBuffer,
+    ) -> &'b mut TileBuffer {
         let most = tile::most_rows::<S>();
         let mut channel = channels.start;
         while channel < channels.end {
@@ -335,11 +406,13 @@ impl Line<'_> {
                         let (operands, target) = self.from(first, place);
                         places_in_lanes(s, (rows, vectors), operands, target, buffer);
                     }
+                    buffer = self.behind((rows, vectors), buffer);
                     place += vectors * LANES;
                 }
             }
             channel += left;
         }
+        buffer
     }
 }
 

@@ -1,10 +1,12 @@
 //! How a correlation is cut into units of work, and in which way its tiles lie.
 
+use std::ops::Range;
+
 use super::axis::Axis;
 use super::correlate::Correlation;
 use super::planes::Planes;
 use super::slots::MAX_SLOTS;
-use super::tile::MAX_ROWS;
+use super::tile::{MAX_ROWS, WAITING};
 use crate::simd::LANES;
 
 /// Multiply-adds below which a second thread does not pay: some ten microseconds.
@@ -15,6 +17,13 @@ const TASK: usize = 1 << 18;
 const TASKS: usize = 8;
 /// Values of a band, unless one row has more, and of the span of one long row that a unit reads: a part of the second cache.
 const BAND: usize = 1 << 16;
+/// Vectors of channels, and products of their sums, whose weights stay in the first cache.
+const TOGETHER: usize = 2;
+const BLOCK: usize = 128;
+/// Products of a sum from which on weights do not stay in the second cache from row to row.
+const DEEP: usize = 4096;
+/// Places of a row that is joined with others, at most.
+const SHORT: usize = 32;
 /// Places of a span, at least.
 const SPAN: usize = 4 * LANES;
 /// What a vector of places costs that has been transposed, in multiply-adds of a vector.
@@ -39,10 +48,75 @@ pub(super) struct Plan {
     /// Target channels of a part, a multiple of the lanes; parts.
     pub part: usize,
     pub parts: usize,
+    pub blocks: Blocks,
+    /// Rows of the grid can be joined to one: they are short, and follow each other in the target.
+    pub joined: bool,
     pub units: usize,
     pub units_of_a_task: usize,
     pub depths: usize,
     pub panels: usize,
+}
+
+/// In which order a unit is gone through. Where its weights are many, the sums of `channels` channels in `rows` grid rows are all
+/// taken through `depth` products before the next `depth`, and wait in between; so weights come from the memory once for these
+/// rows. The order of a sum's products, and so its bits, are the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Blocks {
+    pub rows: usize,
+    pub channels: usize,
+    pub depth: usize,
+    /// Vectors in which the sums of a row wait.
+    pub waiting: usize,
+}
+
+/// Grid rows, channels, products; and the first of the grid rows that these products are done for.
+pub(super) struct Part {
+    pub rows: Range<usize>,
+    pub channels: Range<usize>,
+    pub depth: Range<usize>,
+    pub first_row: usize,
+}
+
+impl Blocks {
+    /// For sums of `depth` products, of which those of one row and sixteen channels take `waiting` vectors.
+    fn new(depth: usize, channels: usize, waiting: usize) -> Blocks {
+        let waiting = waiting * TOGETHER;
+        let rows = WAITING / waiting.max(1);
+        if depth < DEEP || rows == 0 {
+            return Blocks { rows: usize::MAX, channels, depth: usize::MAX, waiting: 0 };
+        }
+        Blocks { rows, channels: TOGETHER * LANES, depth: BLOCK, waiting }
+    }
+
+    pub fn parts<'a>(
+        &self,
+        rows: Range<usize>,
+        joined: bool,
+        channels: &'a Range<usize>,
+        depth: usize,
+    ) -> impl Iterator<Item = Part> + use<'a> {
+        let this = *self;
+        let cut = |range: Range<usize>, by: usize| {
+            let end = range.end;
+            range.step_by(by).map(move |start| start..end.min(start.saturating_add(by)))
+        };
+        cut(rows, this.rows).flat_map(move |rows| {
+            cut(channels.clone(), this.channels).flat_map(move |channels| {
+                let (rows, channels) = (rows.clone(), channels.clone());
+                // A sum of nothing is one, too.
+                cut(0..depth.max(1), this.depth).flat_map(move |block| {
+                    let (rows, channels) = (rows.clone(), channels.clone());
+                    let depth = block.start.min(depth)..block.end.min(depth);
+                    cut(rows.clone(), if joined { usize::MAX } else { 1 }).map(move |some| Part {
+                        rows: some,
+                        channels: channels.clone(),
+                        depth: depth.clone(),
+                        first_row: rows.start,
+                    })
+                })
+            })
+        })
+    }
 }
 
 impl Plan {
@@ -113,6 +187,11 @@ impl Plan {
         let units_of_a_task = if total < SERIAL { units } else { (TASK * units).div_ceil(total) };
         let (planes, panels) = (planes_of(band), of.panels());
         let units_of_a_task = units_of_a_task.max(1);
+        let places = grid.min(span);
+        let joined =
+            channels_in_lanes && width.spread == 1 && height.spread == 1 && height.target > 1 && places <= SHORT;
+        let waiting = if channels_in_lanes { places } else { LANES * (places.div_ceil(LANES) + 1) };
+        let blocks = Blocks::new(depths / of.phases().count().max(1), part, waiting);
         Plan {
             channels_in_lanes,
             in_place,
@@ -124,6 +203,8 @@ impl Plan {
             spans,
             part,
             parts,
+            blocks,
+            joined,
             units,
             units_of_a_task,
             depths,

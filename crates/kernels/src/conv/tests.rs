@@ -102,6 +102,11 @@ fn convolutions() -> Vec<Conv> {
     all.push(Geometry { input: [29, 31], stride: [2, 2], ..single }.conv(2, 1, 40, 40));
     all.push(Geometry { input: [14, 13], stride: [3, 2], padding: [0, 0, 0, 5], ..single }.conv(1, 2, 9, 20));
     all.push(Geometry { input: [14, 14], stride: [2, 2], padding: same, ..PLAIN }.conv(1, 1, 128, 96));
+    // Sums that are taken block by block: rows joined and long, channels and places in lanes, in groups of rows, phases.
+    all.push(Geometry { input: [7, 7], stride: [2, 2], padding: same, ..PLAIN }.conv(2, 1, 460, 40));
+    all.push(Geometry { input: [4, 40], padding: same, ..PLAIN }.conv(1, 1, 457, 33));
+    all.push(Geometry { input: [9, 20], ..PLAIN }.conv(1, 1, 460, 3));
+    all.push(Geometry { input: [7, 5], stride: [2, 2], padding: same, ..PLAIN }.conv(1, 1, 5, 2100));
     all
 }
 

@@ -16,8 +16,8 @@ use crate::simd::{LANES, Simd};
 
 /// Most rows of a tile, where there are registers for two vectors each.
 pub(super) const MAX_ROWS: usize = 14;
-/// Vectors of the largest tile.
-pub(super) const MAX_VECTORS: usize = 28;
+/// Vectors of sums that can wait: several times those of the largest tile.
+pub(super) const WAITING: usize = 256;
 
 /// What is summed over: `table[k]` is the distance of tap k in the source, and `weights` holds panels of sixteen target
 /// channels, `panel` values apart, each with sixteen values a k.
@@ -27,6 +27,11 @@ pub(super) struct Operands<'a> {
     pub source: *const f32,
     pub weights: *const f32,
     pub panel: usize,
+    /// Where the rows of a tile of places are in the source, if they are not one behind the other.
+    pub places: Option<[u32; MAX_ROWS]>,
+    /// Do sums begin here, and do they end here? If not, they wait in the tile's buffer for the products before and behind.
+    pub first: bool,
+    pub last: bool,
 }
 
 /// Where a tile goes: the value of channel c and place i is at `data + c·channel + i·spread`.
@@ -42,13 +47,20 @@ pub(super) struct Target<'a> {
     pub bias: Option<&'a [f32]>,
 }
 
-/// Where tiles wait to be transposed.
-pub(super) type TileBuffer = [[f32; LANES]; MAX_VECTORS];
+/// Where the sums of a tile wait to be transposed, or for the rest of their products: rows, and the vectors of each.
+pub(super) type TileBuffer = [[f32; LANES]];
 
 /// Most rows of a tile of one or two vectors.
 #[inline(always)]
 pub(super) fn most_rows<S: Simd>() -> usize {
     if S::TILE_ROWS >= 12 { MAX_ROWS } else { S::TILE_ROWS }
+}
+
+/// Can the rows of a tile be places that are not beside each other? With few registers for sums there are some for their places;
+/// with many, a short row of places takes more vectors instead.
+#[inline(always)]
+pub(super) const fn scatters<S: Simd>() -> bool {
+    S::TILE_ROWS < 12
 }
 
 /// Vectors of a tile with `rows` rows, if `left` are left. Few rows take more vectors: eight chains of multiply-adds hide
@@ -84,13 +96,23 @@ pub(super) unsafe fn channels_in_lanes<S: Simd>(
 ) {
     // SAFETY: the caller's promise.
     unsafe { any_tile::<S, true>(s, (rows, vectors), operands, target, buffer) };
+    if !operands.last {
+        return;
+    }
     for v in 0..vectors {
         let channels = LANES.min(target.channels - v * LANES);
-        let bias = target.bias.map(|bias| s.load_partial(&bias[v * LANES..][..channels]));
+        // No closures: they would not be compiled for the instruction set.
+        let bias = match target.bias {
+            Some(bias) => Some(s.load_partial(&bias[v * LANES..][..channels])),
+            None => None,
+        };
         let mut values = [s.splat(0.0); LANES];
         for r in 0..rows {
             let sums = s.load(&buffer[r * vectors + v]);
-            values[r] = bias.map_or(sums, |bias| s.add(sums, bias));
+            values[r] = match bias {
+                Some(bias) => s.add(sums, bias),
+                None => sums,
+            };
         }
         let values = s.transpose(values);
         for (c, &places) in values.iter().enumerate().take(channels) {
@@ -117,7 +139,7 @@ pub(super) unsafe fn places_in_lanes<S: Simd>(
     // SAFETY: the caller's promise.
     unsafe { any_tile::<S, false>(s, shape, operands, target, buffer) };
     let (rows, vectors) = shape;
-    if target.spread == 1 && target.places >= vectors * LANES {
+    if !operands.last || target.spread == 1 && target.places >= vectors * LANES {
         return;
     }
     for r in 0..rows {
@@ -156,14 +178,22 @@ unsafe fn store<S: Simd>(s: S, value: S::Float, data: *mut f32, count: usize, sp
 /// # Safety
 /// As for [`channels_in_lanes`] or [`places_in_lanes`].
 #[inline(always)]
-unsafe fn tile<S: Simd, const R: usize, const V: usize, const CHANNELS: bool>(
+unsafe fn tile<S: Simd, const R: usize, const V: usize, const CHANNELS: bool, const SCATTERED: bool>(
     s: S,
     operands: Operands,
     target: Target,
     buffer: &mut TileBuffer,
 ) {
-    let Operands { table, source, weights, panel } = operands;
+    let Operands { table, source, weights, panel, places, first, last } = operands;
+    let places = places.unwrap_or([0; MAX_ROWS]);
     let mut sums = [[s.splat(0.0); V]; R];
+    if !first {
+        for r in 0..R {
+            for v in 0..V {
+                sums[r][v] = s.load(&buffer[r * V + v]);
+            }
+        }
+    }
     let mut weights = weights;
     for &offset in table {
         let place = source.wrapping_add(offset as usize);
@@ -175,15 +205,18 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize, const CHANNELS: bool>(
         }
         for r in 0..R {
             // SAFETY: the caller's promise.
-            let value = s.splat(unsafe { *rows.add(r) });
+            let value = s.splat(unsafe { *rows.add(if SCATTERED { places[r] as usize } else { r }) });
             for v in 0..V {
                 sums[r][v] = s.fma(value, vectors[v], sums[r][v]);
             }
         }
         weights = weights.wrapping_add(LANES);
     }
-    let whole = !CHANNELS && target.places >= V * LANES && target.spread == 1;
-    if !CHANNELS && let Some(bias) = target.bias {
+    let whole = !CHANNELS && last && target.places >= V * LANES && target.spread == 1;
+    if !CHANNELS
+        && last
+        && let Some(bias) = target.bias
+    {
         let bias: &[f32; R] = bias.first_chunk().expect("one bias a channel");
         for r in 0..R {
             for v in 0..V {
@@ -221,7 +254,13 @@ unsafe fn any_tile<S: Simd, const CHANNELS: bool>(
         ($(($r:literal, $v:literal) $(if $has:expr)?),* $(,)?) => {
             match shape {
                 // SAFETY: the caller's promise.
-                $(($r, $v) $(if $has)? => unsafe { tile::<S, $r, $v, CHANNELS>(s, x, y, buffer) },)*
+                $(($r, $v) $(if $has)? => unsafe {
+                    if scatters::<S>() && CHANNELS && x.places.is_some() {
+                        tile::<S, $r, $v, CHANNELS, true>(s, x, y, buffer)
+                    } else {
+                        tile::<S, $r, $v, CHANNELS, false>(s, x, y, buffer)
+                    }
+                },)*
                 _ => unreachable!("no tile has this shape"),
             }
         };

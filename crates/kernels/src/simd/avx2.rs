@@ -80,12 +80,25 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn store_partial(self, value: F, target: &mut [f32]) {
-        let [low, high] = self.first_lanes(target.len());
-        let data = target.as_mut_ptr();
-        // SAFETY: the token proves the instruction; lanes beyond the slice are masked off and not written.
+        // Masked stores take dozens of cycles on some processors: whole vectors that overlap do not.
+        let mut lanes = [0.0; LANES];
+        self.store(value, &mut lanes);
+        let (count, lanes, data) = (target.len(), lanes.as_ptr(), target.as_mut_ptr());
+        // SAFETY: the token proves the instructions; places end at `count` in the slice, and before it in the lanes.
         unsafe {
-            _mm256_maskstore_ps(data, low, value[0]);
-            _mm256_maskstore_ps(data.wrapping_add(8), high, value[1]);
+            match count {
+                16 => self.store(value, target),
+                8..16 => {
+                    _mm256_storeu_ps(data, value[0]);
+                    _mm256_storeu_ps(data.add(count - 8), _mm256_loadu_ps(lanes.add(count - 8)));
+                }
+                4..8 => {
+                    _mm_storeu_ps(data, _mm256_castps256_ps128(value[0]));
+                    _mm_storeu_ps(data.add(count - 4), _mm_loadu_ps(lanes.add(count - 4)));
+                }
+                0..4 => (0..count).for_each(|i| *data.add(i) = *lanes.add(i)),
+                _ => unreachable!("at most as many places as lanes"),
+            }
         }
     }
     #[inline(always)]

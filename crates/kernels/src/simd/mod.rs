@@ -197,7 +197,7 @@ mod tests {
         fn run<S: Simd>(self, s: S) -> Self::Output {
             let [x, y, z] = self.0;
             let (a, b, c) = (s.load(x), s.load(y), s.load(z));
-            let float = |v: S::Float| s.to_array(v).map(|x| if x.is_nan() { f32::NAN } else { x }.to_bits());
+            let float = |v: S::Float| s.to_array(v).map(|x| if x.is_nan() { 0x7fc0_0000 } else { x.to_bits() });
             let int = |v: S::Int| s.to_array(s.bits_float(v)).map(f32::to_bits);
             let mask = |m: S::Mask| s.to_array(s.select(m, s.splat(1.0), s.splat(0.0))).map(f32::to_bits);
             let all = |value: u32| [value; LANES];
@@ -207,6 +207,11 @@ mod tests {
             let one_to_two = s.bits_float(s.or(s.shift_right::<9>(j), s.splat_int(0x3f800000)));
             let mut partial = [9.0; LANES];
             s.store_partial(s.load_partial(&x[..5]), &mut partial[..7]);
+            let beginnings = (0..=LANES).map(|count| {
+                let mut beginning = [9.0; LANES];
+                s.store_partial(a, &mut beginning[..count]);
+                ("beginning", beginning.map(f32::to_bits))
+            });
             let columns =
                 s.transpose(std::array::from_fn(|row| s.add_int(i, s.splat_int(row as i32))).map(|i| s.bits_float(i)));
             let mut results = vec![
@@ -251,6 +256,7 @@ mod tests {
             let ((even, odd), (first, second)) = (s.even_odd(a, b), s.interleave(a, b));
             let pairs = [("even", even), ("odd", odd), ("first", first), ("second", second)];
             results.extend(pairs.map(|(name, value)| (name, int(s.float_bits(value)))));
+            results.extend(beginnings);
             results.extend(columns.map(|column| ("transpose", int(s.float_bits(column)))));
             results
         }
