@@ -140,6 +140,7 @@ Examples:
   pellucid train sales.csv --target sales --horizon 7 --known price,holiday
   pellucid train pictures.tar.gz --net resnet20
   pellucid train flowers/ --from runs/cifar10-1 --freeze backbone --head \"dense 64 relu -> dense\"
+  pellucid train flowers/ --from resnet18.onnx --freeze backbone
   pellucid train flowers/ --from resnet.pt --net resnet20 --rename module. --thaw 5 --freeze backbone --rate-decay 0.8
   pellucid train run.toml --seed 2 --out runs/second
   pellucid train digits --out runs/d --resume";

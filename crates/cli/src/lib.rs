@@ -13,6 +13,7 @@ pub mod explain;
 mod forecasts;
 pub mod interrupt;
 pub mod judge;
+pub mod onnx;
 pub mod prepare;
 pub mod ready;
 pub mod recipe;

@@ -170,12 +170,45 @@ impl Prepared {
     }
 }
 
+/// What a trained model says of its data.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// How raw data becomes its inputs.
+    pub preprocessing: &'a Preprocessing,
+    /// Sizes of a row of inputs.
+    pub input: &'a [usize],
+}
+
+impl Known<'_> {
+    /// Channels, height and width of the pictures that the model takes, if it says them.
+    fn pictured(&self) -> Option<Shape> {
+        match (self.preprocessing, self.input) {
+            (Preprocessing::Images { size: [height, width], channels, .. }, _) => Some([*channels, *height, *width]),
+            (Preprocessing::Numbers, &[channels, height, width]) => Some([channels, height, width]),
+            _ => None,
+        }
+    }
+
+    /// What data the model takes, for people.
+    fn words(&self) -> &'static str {
+        match self.preprocessing {
+            Preprocessing::Numbers => "numbers: pictures, a table, sequences (--id) or a series (--horizon)",
+            Preprocessing::Images { .. } => "pictures",
+            Preprocessing::Table { .. } => "the rows of a table",
+            Preprocessing::Text { .. } => "a text",
+            Preprocessing::Documents { .. } => "documents",
+            Preprocessing::Sequences { .. } => "sequences (a table with --id)",
+            Preprocessing::Series { .. } => "a series (a table with --horizon)",
+        }
+    }
+}
+
 /// Loads the data that `settings` name and splits it. What is `known` from a trained model is not learnt anew: size and
-/// normalisation of pictures, tokens of texts.
+/// normalisation of pictures, tokens of texts, inputs of a table, scales of sequences, windows of a series.
 ///
 /// # Errors
 /// Data that cannot be found, read or understood; settings that do not fit it, or data of another kind than is known.
-pub fn prepare(data: &str, settings: &Settings, known: Option<&Preprocessing>, quiet: bool) -> Outcome<Prepared> {
+pub fn prepare(data: &str, settings: &Settings, known: Option<Known>, quiet: bool) -> Outcome<Prepared> {
     let begun = Instant::now();
     let located = locate(data)?;
     let files = match &located {
@@ -206,27 +239,29 @@ pub fn prepare(data: &str, settings: &Settings, known: Option<&Preprocessing>, q
     refuse_table_settings(data, settings, is_file && !is_series && (!is_text || settings.text.is_some()))?;
     let are_documents = in_texts || settings.text.is_some();
     if let Some(known) = known {
-        let same = match known {
-            Preprocessing::Images { .. } => match &located {
-                Located::Files(_) => !in_texts,
-                Located::Source(source) => source.origin.has_pictures(),
-                _ => false,
-            },
+        let are_pictures = match &located {
+            Located::Files(_) => !in_texts,
+            Located::Source(source) => source.origin.has_pictures(),
+            _ => false,
+        };
+        let are_sequences = settings.id.is_some();
+        let is_table = !is_text && !are_documents && !are_pictures && !is_series && !are_sequences;
+        let same = match known.preprocessing {
+            Preprocessing::Images { .. } => are_pictures,
             Preprocessing::Text { .. } => is_text && !are_documents,
             Preprocessing::Documents { .. } => are_documents,
-            Preprocessing::Numbers
-            | Preprocessing::Table { .. }
-            | Preprocessing::Series { .. }
-            | Preprocessing::Sequences { .. } => false,
+            Preprocessing::Numbers => !is_text && !are_documents,
+            Preprocessing::Table { .. } => is_table,
+            Preprocessing::Series { .. } => is_series,
+            Preprocessing::Sequences { .. } => are_sequences,
         };
         if !same {
-            let message =
-                "--from goes on with a model of pictures, of a text or of documents, on data of the same kind";
-            return Err(Failure::new(format!("{message}; {data} is none of the model's kind")));
+            return Err(Failure::new(format!("the model of --from takes {}; {data} is none", known.words())));
         }
     }
+    let preprocessing = known.map(|known| known.preprocessing);
     let mut prepared = match located {
-        Located::Source(source) => match images::load(source, settings, known, quiet)? {
+        Located::Source(source) => match images::load(source, settings, preprocessing, quiet)? {
             images::Loaded::Images(prepared) => *prepared,
             images::Loaded::Table(text) => {
                 let mut settings = settings.clone();
@@ -234,28 +269,28 @@ pub fn prepare(data: &str, settings: &Settings, known: Option<&Preprocessing>, q
                     settings.target = vec![text.target.to_string()];
                 }
                 let description = source.description.to_string();
-                tables::prepare(text.table(source.name)?, source.name, description, &settings)?
+                tables::prepare(text.table(source.name)?, source.name, description, &settings, preprocessing)?
             }
         },
         Located::Files(_) => {
             let files = files.expect("opened above");
             if in_texts {
-                documents::load_files(files, settings, known)?
+                documents::load_files(files, settings, preprocessing)?
             } else {
                 pictures::load(files, settings, known, quiet)?
             }
         }
-        Located::Text(path) => texts::load(&path, settings, known)?,
+        Located::Text(path) => texts::load(&path, settings, preprocessing)?,
         Located::File(path) if settings.text.is_some() => {
-            documents::load(&path, settings.text.as_deref().unwrap_or_default(), settings, known)?
+            documents::load(&path, settings.text.as_deref().unwrap_or_default(), settings, preprocessing)?
         }
-        Located::File(path) if is_text => texts::load(&path, settings, known)?,
-        Located::File(path) if settings.id.is_some() => sequences::load(&path, settings)?,
+        Located::File(path) if is_text => texts::load(&path, settings, preprocessing)?,
+        Located::File(path) if settings.id.is_some() => sequences::load(&path, settings, preprocessing)?,
         Located::File(path) if is_series => series::load(&path, settings)?,
         Located::File(path) => {
             let table = read_table(&path, settings)?;
             let stem = locate::stem(&path);
-            tables::prepare(table, &stem, path.display().to_string(), settings)?
+            tables::prepare(table, &stem, path.display().to_string(), settings, preprocessing)?
         }
     };
     prepared.seconds = begun.elapsed().as_secs_f64();

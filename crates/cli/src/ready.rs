@@ -1,6 +1,5 @@
 //! From words and flags to a run that is ready to begin: data, settings with all filled in, network.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use crate::prepare::{Prepared, memory_bytes, prepare};
 use crate::recipe::Recipe;
 use crate::recipes;
 use crate::settings::{Settings, Validation};
-use crate::transfer::Transfer;
+use crate::transfer::{Transfer, Whole};
 
 /// The features of frozen layers, where they are the same in each epoch and have room; from the file that keeps them, if there is
 /// one, and whether they were in it.
@@ -85,7 +84,7 @@ pub fn data_of(data: &str, settings: &Settings, quiet: bool) -> Outcome<Prepared
 
 fn load(data: &str, settings: &Settings, transfer: Option<&Transfer>, quiet: bool) -> Outcome<Prepared> {
     let settings = &transfer.map_or_else(|| settings.clone(), |transfer| transfer.for_data(settings));
-    let known = transfer.and_then(Transfer::preprocessing);
+    let known = transfer.and_then(Transfer::known);
     let mut prepared = prepare(data, settings, known, quiet)?;
     if transfer.is_none() && wants_two_outputs(settings, &prepared) {
         let settings = Settings { task: Some(TaskKind::Multiclass.name().to_string()), ..settings.clone() };
@@ -114,12 +113,10 @@ fn settle(
     let begun = transfer.as_ref().map(|transfer| transfer.begin(settings, prepared)).transpose()?;
     let pretrained = begun.is_some() && settings.freeze.is_empty();
     let mut filled = defaults::fill(settings, &Facts { pretrained, ..facts(prepared) });
-    let mut backbone = &BTreeSet::new();
-    if let Some(begun) = &begun {
-        filled.net = Some(begun.line.clone());
-        backbone = &begun.backbone;
+    if let Some(Whole::Line(line)) = begun.as_ref().map(|begun| &begun.network) {
+        filled.net = Some(line.clone());
     }
-    let mut recipe = Recipe::new(Settings { data: Some(data), ..filled }, prepared, backbone)?;
+    let mut recipe = Recipe::new(Settings { data: Some(data), ..filled }, prepared, begun.as_ref())?;
     if let (Some(transfer), Some(begun)) = (&mut transfer, &begun) {
         // The line is made anew from what the run begins with.
         recipe.settings.net = settings.net.clone();

@@ -15,14 +15,17 @@ use pellucid::train::{EarlyStopping, FitOptions, Whitening, Windows};
 use crate::error::{Failure, Outcome};
 use crate::prepare::{Prepared, class_shares};
 use crate::settings::{PictureSize, Settings, Validation, YesNo};
+use crate::transfer::{Begun, Whole};
 
 /// A run, ready to begin.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// The settings, everything filled in.
     pub settings: Settings,
-    /// The network in its notation, sizes filled in.
-    pub notation: String,
+    /// The network in its notation, sizes filled in, if it has one.
+    pub notation: Option<String>,
+    /// The network for people: its notation, or else where it comes from.
+    pub words: String,
     /// The network.
     pub graph: Graph,
     /// The parameters that the run begins with, if some go on with what was trained or follow from the rows; else all follow from
@@ -35,17 +38,23 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// What `settings`, in which all is filled in, mean for this data. `backbone` names the parameters that come from a
-    /// trained model.
+    /// What `settings`, in which all is filled in, mean for this data, and for what is `begun` with, if it is with something.
     ///
     /// # Errors
     /// A setting that cannot be read, or does not fit the data or another setting.
-    pub fn new(settings: Settings, prepared: &Prepared, backbone: &BTreeSet<String>) -> Outcome<Recipe> {
+    pub fn new(settings: Settings, prepared: &Prepared, begun: Option<&Begun>) -> Outcome<Recipe> {
         let task = &prepared.task;
-        let line = settings.net.as_deref().unwrap_or_default();
-        let BuiltNetwork { layers, mut graph, .. } = network(line, &settings, prepared, Some(task.output_width()))?;
-        let line = layers.to_notation().map(|network| network.to_string());
-        let notation = line.or_else(|| settings.net.clone()).unwrap_or_default();
+        let none = BTreeSet::new();
+        let backbone = begun.map_or(&none, |begun| &begun.backbone);
+        let (mut graph, notation, words) = match begun.map(|begun| &begun.network) {
+            Some(Whole::Graph { graph, words }) => (graph.clone(), None, words.clone()),
+            _ => {
+                let line = settings.net.as_deref().unwrap_or_default();
+                let BuiltNetwork { layers, graph } = network(line, &settings, prepared, Some(task.output_width()))?;
+                let line = layers.to_notation().map_or_else(|| line.to_string(), |network| network.to_string());
+                (graph, Some(line.clone()), line)
+            }
+        };
         if settings.whitens() {
             if settings.from.is_some() {
                 return Err(Failure::new("--whiten is for networks that begin anew; drop it, or --from"));
@@ -89,7 +98,7 @@ impl Recipe {
         let sample_shape = &prepared.train.data.sample_shape;
         options.augmentation.check(sample_shape).map_err(|error| Failure::new(format!("--augment: {error}")))?;
         let mut settings = settings;
-        settings.net = Some(notation.clone());
+        settings.net = notation.clone();
         settings.loss = Some(loss.to_string());
         // Part of the loss now.
         (settings.class_weights, settings.label_smoothing) = (None, None);
@@ -124,7 +133,7 @@ impl Recipe {
         if let Some(share) = prepared.shares.validation {
             settings.validation = Some(Validation::Fraction(share));
         }
-        Ok(Recipe { settings, notation, graph, initial: None, loss, options })
+        Ok(Recipe { settings, notation, words, graph, initial: None, loss, options })
     }
 
     /// The parameters that the run begins with.
@@ -202,7 +211,13 @@ fn rates(texts: &[String], graph: &Graph) -> Outcome<Vec<Group>> {
 
 /// The network of a line for rows of the data, with so many outputs if they are known.
 pub fn network(text: &str, settings: &Settings, prepared: &Prepared, outputs: Option<usize>) -> Outcome<BuiltNetwork> {
-    let (shape, task) = (&prepared.train.data.sample_shape, &prepared.task);
+    let network = Network::parse(text).map_err(|error| Failure::notation(&error))?;
+    let options = network_options(settings, prepared, outputs)?;
+    options.build(&network, &prepared.train.data.sample_shape).map_err(|error| Failure::network(&error))
+}
+
+/// How lines become networks for this data.
+pub fn network_options(settings: &Settings, prepared: &Prepared, outputs: Option<usize>) -> Outcome<NetworkOptions> {
     let init = |text: &Option<String>| match text {
         Some(text) => text.parse::<Init>().map_err(Failure::from),
         None => Ok(Init::Default),
@@ -213,17 +228,15 @@ pub fn network(text: &str, settings: &Settings, prepared: &Prepared, outputs: Op
         Preprocessing::Sequences { .. } => (None, Some(0)),
         _ => (None, None),
     };
-    let options = NetworkOptions {
+    Ok(NetworkOptions {
         outputs,
-        every_step: task.kind() == TaskKind::Tokens,
+        every_step: prepared.task.kind() == TaskKind::Tokens,
         vocabulary,
         padding,
         weight_init: init(&settings.init)?,
         bias_init: init(&settings.bias_init)?,
         ..NetworkOptions::default()
-    };
-    let network = Network::parse(text).map_err(|error| Failure::notation(&error))?;
-    options.build(&network, shape).map_err(|error| Failure::network(&error))
+    })
 }
 
 /// Windows of a text go on where those before ended if the user says so; else where recurrent layers have a state to go on with,

@@ -139,10 +139,10 @@ pub struct Settings {
     #[arg(long, value_name = "NAME", help_heading = NETWORK)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipe: Option<String>,
-    /// Begin with this trained model: its layers before the last dense one, its preprocessing of pictures and texts. Or with
-    /// the weights of others (.safetensors, .pt, .pth, .npz) for the network --net. Or, for documents, with an encoder such as
-    /// BERT: a folder of config.json, model.safetensors and tokenizer.json
-    #[arg(long, value_name = "MODEL|WEIGHTS|FOLDER", help_heading = NETWORK)]
+    /// Begin with this trained model: its layers before the last dense one, its preprocessing. Or with a network of others in
+    /// .onnx: what comes before its last weights. Or with the weights of others (.safetensors, .pt, .pth, .npz) for the network
+    /// --net. Or, for documents, with an encoder such as BERT: a folder of config.json, model.safetensors and tokenizer.json
+    #[arg(long, value_name = "MODEL|ONNX|WEIGHTS|FOLDER", help_heading = NETWORK)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
     /// Layers in the place of the last dense one of --from; or keep, for all layers of the model [default: dense]

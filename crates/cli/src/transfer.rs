@@ -10,11 +10,12 @@ use pellucid::graph::{Graph, Parameters};
 use pellucid::model::weights::{Matching, Outcome as Match, Renaming, Weights};
 use pellucid::model::{Encoder, Model, Pooling, Preprocessing};
 use pellucid::nn::notation::Network;
-use pellucid::nn::{BuiltNetwork, backbone, with_head};
+use pellucid::nn::{BuiltNetwork, backbone, backbone_graph, with_head};
 
 use crate::error::{Failure, Outcome};
-use crate::prepare::{LENGTH, Prepared};
-use crate::recipe::{Recipe, network};
+use crate::onnx::open_onnx;
+use crate::prepare::{Known, LENGTH, Prepared};
+use crate::recipe::{Recipe, network, network_options};
 use crate::run_folder::model_path;
 use crate::settings::Settings;
 use crate::trained::open_model;
@@ -28,6 +29,8 @@ const HEAD: &str = "dense";
 pub struct Transfer {
     path: PathBuf,
     origin: Origin,
+    /// Sizes of a row of inputs of the model, if it is one.
+    input: Vec<usize>,
 }
 
 enum Origin {
@@ -41,11 +44,24 @@ enum Origin {
 /// The network of a run that begins with something.
 pub struct Begun {
     /// The whole network: what it begins with, and its head.
-    pub line: String,
+    pub network: Whole,
     /// Names of the parameters that come from the model or the weights, running statistics too.
     pub backbone: BTreeSet<String>,
     /// The network that the model or the weights are of.
     source: Graph,
+}
+
+/// A network with its head.
+pub enum Whole {
+    /// In its notation.
+    Line(String),
+    /// One of another program has none.
+    Graph {
+        /// The network.
+        graph: Graph,
+        /// What it is, for people.
+        words: String,
+    },
 }
 
 impl Transfer {
@@ -77,6 +93,14 @@ impl Transfer {
             let pooling = pooling.map_err(|error| Failure::new(format!("--pooling: {error}")))?;
             let pooling = pooling.unwrap_or(encoder.pooling());
             Origin::Encoder(Box::new(encoder), pooling)
+        } else if path.extension().is_some_and(|extension| extension == "onnx") {
+            if let Some(flag) = settings.weights_setting().or(settings.net.as_ref().map(|_| "--net")) {
+                return Err(Failure::new(format!(
+                    "{flag} is for weights alone; {} is a whole network",
+                    path.display()
+                )));
+            }
+            Origin::Model(Box::new(open_onnx(&path)?))
         } else if settings.net.is_some() {
             Origin::Weights(Box::new(Weights::open(&path)?))
         } else {
@@ -88,28 +112,53 @@ impl Transfer {
             }
             Origin::Model(Box::new(model))
         };
-        Ok(Some(Transfer { path, origin }))
+        let input = match &origin {
+            Origin::Model(model) => {
+                model.graph.shape(model.graph.inputs()[0].value).sample().unwrap_or_default().to_vec()
+            }
+            Origin::Weights(_) | Origin::Encoder(..) => Vec::new(),
+        };
+        Ok(Some(Transfer { path, origin, input }))
     }
 
     /// What is known of the data, and not learnt anew.
-    pub fn preprocessing(&self) -> Option<&Preprocessing> {
+    pub fn known(&self) -> Option<Known<'_>> {
         match &self.origin {
-            Origin::Model(model) => Some(&model.preprocessing),
+            Origin::Model(model) => Some(Known { preprocessing: &model.preprocessing, input: &self.input }),
             Origin::Weights(_) | Origin::Encoder(..) => None,
         }
     }
 
-    /// The settings with what they leave open about the data, as an encoder wants it: its tokenizer, and how many tokens are read
-    /// of a document.
+    /// The settings with what they leave open about the data, as the model wants it: columns and steps of its sequences, windows
+    /// of its series; the tokenizer of an encoder, and how many tokens are read of a document.
     pub fn for_data(&self, settings: &Settings) -> Settings {
         let mut settings = settings.clone();
-        let Origin::Encoder(encoder, _) = &self.origin else { return settings };
-        if settings.tokens.is_none() {
-            settings.tokenizer.get_or_insert_with(|| encoder.tokenizer().to_path_buf());
+        match &self.origin {
+            Origin::Model(model) => match &model.preprocessing {
+                Preprocessing::Series { plan } => {
+                    settings.window.get_or_insert(plan.window);
+                    settings.horizon.get_or_insert(plan.horizon);
+                }
+                Preprocessing::Sequences { plan } => {
+                    settings.id.get_or_insert_with(|| plan.id.clone());
+                    settings.time = settings.time.or_else(|| plan.time.clone());
+                    settings.window.get_or_insert(plan.length);
+                }
+                Preprocessing::Numbers if settings.horizon.is_some() || settings.id.is_some() => {
+                    settings.window = settings.window.or(self.input.first().copied());
+                }
+                _ => {}
+            },
+            Origin::Encoder(encoder, _) => {
+                if settings.tokens.is_none() {
+                    settings.tokenizer.get_or_insert_with(|| encoder.tokenizer().to_path_buf());
+                }
+                let positions = encoder.positions();
+                let most = encoder.most().or((positions < LENGTH).then_some(positions));
+                settings.window = settings.window.or(most.map(|most| most.min(positions)));
+            }
+            Origin::Weights(_) => {}
         }
-        let positions = encoder.positions();
-        let most = encoder.most().or((positions < LENGTH).then_some(positions));
-        settings.window = settings.window.or(most.map(|most| most.min(positions)));
         settings
     }
 
@@ -129,15 +178,13 @@ impl Transfer {
                 let source = network(&line, settings, prepared, None)?;
                 let kept = source.layers.to_notation().expect("an encoder is a line of notation");
                 let head = Network::parse(head).map_err(|error| Failure::notation(&error))?;
-                let line = with_head(&kept, &head).to_string();
-                return Ok(Begun { line, backbone: names(&source.graph), source: source.graph });
+                let network = Whole::Line(with_head(&kept, &head).to_string());
+                return Ok(Begun { network, backbone: names(&source.graph), source: source.graph });
             }
-            Origin::Model(model) => {
-                let line = model.network.as_deref();
-                line.ok_or_else(|| {
-                    Failure::new(format!("{} has no line of notation to go on with", self.path.display()))
-                })?
-            }
+            Origin::Model(model) => match &model.network {
+                Some(line) => line,
+                None => return self.begin_graph(&model.graph, settings, prepared),
+            },
             Origin::Weights(_) => settings.net.as_deref().unwrap_or_default(),
         };
         // Its last layer may be sized as the weights are, or left to the data.
@@ -147,7 +194,7 @@ impl Transfer {
         let line =
             layers.to_notation().ok_or_else(|| Failure::new("the network has no line of notation to go on with"))?;
         if head == KEEP {
-            return Ok(Begun { line: line.to_string(), backbone: names(&source), source });
+            return Ok(Begun { network: Whole::Line(line.to_string()), backbone: names(&source), source });
         }
         let Some(kept) = backbone(&line) else {
             let message = format!("there is no dense layer at the end of '{line}' that --head could stand for");
@@ -155,7 +202,47 @@ impl Transfer {
         };
         let head = Network::parse(head).map_err(|error| Failure::notation(&error))?;
         let graph = network(&kept.to_string(), settings, prepared, None)?.graph;
-        Ok(Begun { line: with_head(&kept, &head).to_string(), backbone: names(&graph), source })
+        let network = Whole::Line(with_head(&kept, &head).to_string());
+        Ok(Begun { network, backbone: names(&graph), source })
+    }
+
+    /// A network without notation: what comes before its last weights, and the head.
+    fn begin_graph(&self, source: &Graph, settings: &Settings, prepared: &Prepared) -> Outcome<Begun> {
+        let (path, found) = (self.path.display(), &prepared.train.data.sample_shape);
+        if let [_, further, ..] = source.inputs() {
+            let message = "one that is the same for all rows can be fixed: pellucid import --fix";
+            return Err(Failure::new(format!("{path} has a second input, {}; {message}", further.name)));
+        }
+        if self.input != *found {
+            let shape = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+            let (wanted, found) = (shape(&self.input), shape(found));
+            return Err(Failure::new(format!("{path} takes rows of {wanted} numbers, the data has rows of {found}")));
+        }
+        let names = |graph: &Graph| graph.parameters().iter().map(|parameter| parameter.name.clone()).collect();
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
+        if settings.head.as_deref() == Some(KEEP) {
+            let graph = source.up_to(source.outputs()[0]);
+            let backbone = names(&graph);
+            let network = Whole::Graph { graph, words: name.into_owned() };
+            return Ok(Begun { network, backbone, source: source.clone() });
+        }
+        let Some(backbone) = backbone_graph(source) else {
+            let message = "has no layer with weights at its end that --head could stand for";
+            return Err(Failure::new(format!("{path} {message}; give --head keep")));
+        };
+        let usual = match backbone.shape(backbone.outputs()[0]).rank() {
+            4 => "global-avgpool -> dense",
+            3 => "flatten -> dense",
+            _ => HEAD,
+        };
+        let head = settings.head.as_deref().unwrap_or(usual);
+        let outputs = prepared.task.output_width();
+        let line = Network::parse(head).map_err(|error| Failure::notation(&error))?;
+        let kept = names(&backbone);
+        let graph = network_options(settings, prepared, Some(outputs))?.build_on(backbone, &line);
+        let graph = graph.map_err(|error| Failure::network(&error))?;
+        let words = format!("{name}, and {head} in the place of its last layer");
+        Ok(Begun { network: Whole::Graph { graph, words }, backbone: kept, source: source.clone() })
     }
 
     /// The parameters that the run begins with, those of the head from the seed; and what the user should know.

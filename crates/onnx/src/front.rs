@@ -41,7 +41,7 @@ impl Front {
                         // ONNX has no dates.
                         Encoding::Date { .. } => return None,
                         Encoding::Category { levels, .. } => levels,
-                        Encoding::Number { .. } | Encoding::Boolean { .. } => &[],
+                        Encoding::Number { .. } | Encoding::Raw { .. } | Encoding::Boolean { .. } => &[],
                     };
                     about.push(serde_json::json!({ "name": name, "levels": levels }));
                     encodings.push(encoding.clone());
@@ -127,6 +127,10 @@ fn write_column(encoding: &Encoding, export: &mut Export, column: &str, parts: &
                 parts.push(export.cast(&none, 1));
             }
             *missing
+        }
+        Encoding::Raw { fill } => {
+            parts.push(filled(export, *fill));
+            false
         }
         Encoding::Boolean { fill, indicator } => {
             parts.push(filled(export, *fill));

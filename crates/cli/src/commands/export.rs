@@ -6,9 +6,9 @@ use pellucid_onnx::export;
 use pellucid_onnx::front::Front;
 use serde_json::json;
 
-use super::import::{ABOUT, About};
 use crate::args::ExportArgs;
 use crate::error::{Failure, Outcome};
+use crate::onnx::{ABOUT, About};
 use crate::run_folder::model_path;
 use crate::say::Say;
 use crate::trained::open_model;

@@ -33,7 +33,7 @@ pub fn run(arguments: LrFindArgs) -> Outcome<()> {
         ));
     }
     let rate = proposed_rate(&points);
-    say.head(&format!("{}\n{}, {} steps\n\n", recipe.notation, recipe.options.optimizer.name(), points.len()))?;
+    say.head(&format!("{}\n{}, {} steps\n\n", recipe.words, recipe.options.optimizer.name(), points.len()))?;
     say.result(&curve(&points, rate, &say.screen))?;
     say.result(&match rate {
         Some(rate) => format!("\ntry --lr {rate:.1e}, where the loss falls fastest\n"),

@@ -10,10 +10,10 @@ use pellucid::tensor::Dim;
 use pellucid_onnx::{Kind, Port};
 use serde_json::json;
 
-use super::import::{array, open};
 use crate::args::RunArgs;
 use crate::device::device;
 use crate::error::{Failure, Outcome};
+use crate::onnx::{array, open};
 use crate::run_folder::model_path;
 use crate::say::Say;
 use crate::trained::open_model;

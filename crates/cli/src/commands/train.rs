@@ -150,7 +150,7 @@ impl Run<'_> {
     fn model(&self) -> Model {
         let Run { prepared, recipe, fitted, judged, .. } = self;
         Model {
-            network: Some(recipe.notation.clone()),
+            network: recipe.notation.clone(),
             graph: Arc::new(recipe.graph.clone()),
             parameters: fitted.parameters.clone(),
             task: prepared.task.clone(),
@@ -172,7 +172,7 @@ impl Run<'_> {
         let rows = prepared.parts().into_iter().map(|(name, rows)| (name.to_string(), json!(rows.len())));
         json!({
             "task": prepared.task.name(),
-            "network": recipe.notation,
+            "network": recipe.words,
             "parameters": fitted.parameters.count(),
             "epochs": fitted.history.epochs.len(),
             "best_epoch": fitted.kept_epoch,

@@ -153,7 +153,7 @@ fn prepare(
     settings: &Settings,
     known: Option<&Preprocessing>,
 ) -> Outcome<Prepared> {
-    if let Some(known) = known {
+    if let Some(known) = known.filter(|known| **known != Preprocessing::Numbers) {
         let shape = [1, size[0], size[1]];
         let normalisation = pictures::known_normalisation(known, shape, source.name)?;
         for data in [Some(&mut dataset), test.as_mut()].into_iter().flatten() {

@@ -9,7 +9,7 @@ use pellucid::data::images::{LoadOptions, Normalisation, Pictures, Shape, USUAL_
 use pellucid::model::{Model, Preprocessing};
 
 use super::folders::{self, InFolders, scored_part};
-use super::{Prepared, Rows};
+use super::{Known, Prepared, Rows};
 use crate::device::threads;
 use crate::error::{Failure, Outcome};
 use crate::settings::{Memory, Settings};
@@ -34,7 +34,7 @@ pub fn with_workers<T>(wanted: Option<usize>, quiet: bool, work: impl FnOnce(Wor
 }
 
 /// Loads the pictures among the files of a folder or archive and splits them.
-pub(super) fn load(files: Files, settings: &Settings, known: Option<&Preprocessing>, quiet: bool) -> Outcome<Prepared> {
+pub(super) fn load(files: Files, settings: &Settings, known: Option<Known>, quiet: bool) -> Outcome<Prepared> {
     let path = files.root().to_path_buf();
     folders::refuse(settings, &path)?;
     if settings.channels == Some(2) {
@@ -42,18 +42,30 @@ pub(super) fn load(files: Files, settings: &Settings, known: Option<&Preprocessi
     }
     let memory = memory_bytes(settings.memory);
     let (mut size, mut channels) = (settings.size.map(|size| size.0), settings.channels.map(usize::from));
-    if let Some(Preprocessing::Images { size: known, channels: known_channels, .. }) = known {
-        if size.is_some_and(|size| size != *known) || channels.is_some_and(|channels| channels != *known_channels) {
+    if let Some([known_channels, height, width]) = known.and_then(|known| known.pictured()) {
+        let other = size.is_some_and(|size| size != [height, width]);
+        if other || channels.is_some_and(|channels| channels != known_channels) {
             let message = "--size and --channels are those of the model with --from; drop them";
             return Err(Failure::new(message));
         }
-        (size, channels) = (Some(*known), Some(*known_channels));
+        if ![1, 3].contains(&known_channels) {
+            return Err(Failure::new(format!(
+                "the model of --from takes {known_channels} channels of {width}×{height}; pictures have 1 or 3"
+            )));
+        }
+        (size, channels) = (Some([height, width]), Some(known_channels));
     }
     let pictures = with_workers(settings.threads, quiet, |workers| {
         let options = LoadOptions { size, channels, memory, skip_bad: settings.skip_bad, workers };
         Pictures::load(files, None, &options)
     })??;
-    prepare(pictures, &folders::name(&path), path.display().to_string(), settings, known)
+    prepare(
+        pictures,
+        &folders::name(&path),
+        path.display().to_string(),
+        settings,
+        known.map(|known| known.preprocessing),
+    )
 }
 
 /// Splits pictures and normalises them as is known, or by their training rows.
@@ -82,8 +94,8 @@ pub(super) fn prepare(
     let shape = pictures.shape;
     let pictured = pictures.scalable.then_some(shape);
     let normalisation = match known {
-        Some(known) => known_normalisation(known, shape, name)?,
-        None => pictures.normalisation(&divided.split.train),
+        Some(known) if *known != Preprocessing::Numbers => known_normalisation(known, shape, name)?,
+        _ => pictures.normalisation(&divided.split.train),
     };
     let data = Arc::new(pictures.into_dataset(&normalisation)?);
     let part = |rows: Vec<u32>| Rows { data: data.clone(), rows, cells: None };

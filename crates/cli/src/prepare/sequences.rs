@@ -17,8 +17,9 @@ use crate::settings::{Settings, Validation};
 /// Steps of a sequence that are read at most, where nothing is said.
 const LENGTH: usize = 512;
 
-/// Reads and splits the sequences of a table, and learns scales from the training part.
-pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
+/// Reads and splits the sequences of a table, and learns scales from the training part; or takes columns, scales and length of a
+/// model, if they are known.
+pub(super) fn load(path: &Path, settings: &Settings, known: Option<&Preprocessing>) -> Outcome<Prepared> {
     let name = path.display().to_string();
     refuse(settings, &name)?;
     let table = read_table(path, settings)?;
@@ -28,8 +29,13 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
         notes.push(format!("the last column, `{last}`, is said of each sequence (--target chooses another)"));
         last
     });
+    let known = match known {
+        Some(Preprocessing::Sequences { plan }) => Some(plan),
+        _ => None,
+    };
+    let columns = known.map_or(Vec::new(), |known| known.options(false).columns);
     let id = settings.id.clone().unwrap_or_default();
-    let options = SequenceOptions { id, time: settings.time.clone(), target: Some(target), columns: Vec::new() };
+    let options = SequenceOptions { id, time: settings.time.clone(), target: Some(target), columns };
     let sequences = Sequences::read(&table, &options)?;
     if !sequences.left_out.is_empty() {
         notes.push(format!("columns that hold no numbers are left out: {}", sequences.left_out.join(", ")));
@@ -38,7 +44,14 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Outcome<Prepared> {
     let labelled = Labelled::new(&sequences.table, &answers, "", &mut notes)?;
     let learnt = &labelled.split.train;
     let most = settings.window.unwrap_or(LENGTH);
-    let plan = SequencePlan::learn(&sequences, &labelled.options, learnt, most)?;
+    let mut plan = SequencePlan::learn(&sequences, &labelled.options, learnt, most)?;
+    if let Some(known) = known {
+        if known.columns.iter().any(|column| column.name == plan.target) {
+            let message = "is an input of the model of --from, so it cannot be predicted; give another --target";
+            return Err(Failure::new(format!("column {} {message}", plan.target)));
+        }
+        plan = SequencePlan { columns: known.columns.clone(), length: known.length, ..plan };
+    }
     let cut = plan.cut(&sequences, learnt);
     if cut > 0 {
         let (cut, all) = (count(cut as u64), count(learnt.len() as u64));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pellucid::data::{Pipeline, PipelineError, Table, TableOptions, TaskKind};
+use pellucid::data::{InputColumns, Pipeline, PipelineError, Table, TableOptions, TaskKind};
 use pellucid::model::Preprocessing;
 use pellucid::suggest::nearest;
 
@@ -69,11 +69,22 @@ fn refuse_foreign(settings: &Settings) -> Outcome<()> {
     Ok(())
 }
 
-/// Splits the table and learns from the training part.
-pub(super) fn prepare(table: Table, name: &str, description: String, settings: &Settings) -> Outcome<Prepared> {
+/// Splits the table and learns from the training part; what columns become is that of a model, if it is known.
+pub(super) fn prepare(
+    table: Table,
+    name: &str,
+    description: String,
+    settings: &Settings,
+    known: Option<&Preprocessing>,
+) -> Outcome<Prepared> {
     refuse_foreign(settings)?;
     let mut notes = Vec::new();
-    let labelled = Labelled::new(&table, settings, "predicted", &mut notes)?;
+    let mut labelled = Labelled::new(&table, settings, "predicted", &mut notes)?;
+    labelled.options.inputs = match known {
+        Some(Preprocessing::Table { pipeline }) => InputColumns::Known(pipeline.clone()),
+        Some(_) => InputColumns::AsTheyAre,
+        None => InputColumns::Learnt,
+    };
     let pipeline = Pipeline::fit(&table, &labelled.options, &labelled.split.train).map_err(|error| match error {
         PipelineError::NoInputs { .. } => {
             Failure::new(format!("{error}; a column of texts is learnt with --text COLUMN"))

@@ -3,6 +3,7 @@
 mod convolutions;
 mod diagnose;
 mod explain;
+mod go_on;
 mod mistakes;
 mod onnx;
 mod pictures;

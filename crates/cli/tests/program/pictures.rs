@@ -20,7 +20,7 @@ fn pixels(class: usize, seed: usize, [width, height]: [usize; 2]) -> Vec<u8> {
     pixels
 }
 
-fn png(pixels: &[u8], [width, height]: [usize; 2], color: png::ColorType) -> Vec<u8> {
+pub(super) fn png(pixels: &[u8], [width, height]: [usize; 2], color: png::ColorType) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width as u32, height as u32);
     encoder.set_color(color);

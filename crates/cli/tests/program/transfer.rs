@@ -170,7 +170,7 @@ fn what_cannot_be_gone_on_with_is_named() {
         (&["digits", "--from", "first", "--rate-decay", "0.5", "--rates", "*.bias=2"], "give one"),
         (&["digits", "--from", "first", "--whiten", "yes"], "drop it, or --from"),
         (&["digits", "--from", "first", "--rename", "a=b"], "--rename is for weights with --net"),
-        (&["flowers.csv", "--from", "first"], "none of the model's kind"),
+        (&["flowers.csv", "--from", "first"], "takes pictures; flowers.csv is none"),
         (&["digits", "--from", "network.pt", "--net", "dense 8 -> dense", "--in-order"], "in order, tensor 0"),
     ] {
         let message = bench.fails(&[&["train"], arguments, &["--out", "no"]].concat());

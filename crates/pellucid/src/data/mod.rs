@@ -22,7 +22,7 @@ pub mod text;
 
 pub use augment::{AugmentError, Augmentation};
 pub use dataset::{Dataset, DatasetError, Features};
-pub use pipeline::{FitOptions, Pipeline, PipelineError, Transformed};
+pub use pipeline::{FitOptions, InputColumns, Pipeline, PipelineError, Transformed};
 pub use read::{ByteRows, ReadBytes, ReadError};
 pub use split::{Division, Fold, Fractions, Split, SplitError};
 pub use table::{Table, TableError, TableOptions};

@@ -12,6 +12,7 @@ mod inference;
 mod layout;
 mod length;
 mod parameters;
+mod part;
 mod plan;
 mod run;
 mod session;

@@ -12,7 +12,7 @@ mod sequential;
 mod summary;
 mod table;
 
-pub use head::{backbone, with_head};
+pub use head::{backbone, backbone_graph, with_head};
 pub use init::{Fans, Init, InitError};
 pub use layer::Layer;
 pub use layers::{

@@ -1,7 +1,9 @@
 //! From a line of notation to a graph.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
+use super::head::free_scope;
 use super::notation::{Item, Network, NotationError, Span};
 use super::ready::expand;
 use super::table::{LayerTable, lower};
@@ -94,16 +96,7 @@ impl NetworkOptions {
     pub fn build(&self, notation: &Network, input_shape: &[usize]) -> Result<BuiltNetwork, NetworkError> {
         let axes = [Dim::Batch].into_iter().chain(input_shape.iter().map(|&size| Dim::Fixed(size)));
         let input = Shape::new(axes).map_err(NetworkError::Input)?;
-        // Errors point at a text: a network that was never text is read from its own line.
-        let printed;
-        let expanded = expand(notation, self.outputs)?;
-        let notation = match &expanded {
-            None if notation.items()[0].span() != Span::default() => notation,
-            other => {
-                printed = Network::parse(&other.as_ref().unwrap_or(notation).to_string())?;
-                &printed
-            }
-        };
+        let notation = &readable(notation, self.outputs)?;
         let layers = lower(notation, self)?;
         let flatten = input.rank() > 2 && begins_with_dense(notation);
         let graph = graph(&layers, input, self, flatten).map_err(|error| located(notation, error))?;
@@ -111,6 +104,36 @@ impl NetworkOptions {
             self.check_output(notation, &graph, outputs)?;
         }
         Ok(BuiltNetwork { layers, graph })
+    }
+
+    /// A network without notation with the layers of `head` behind its output. Their parameters are called `head.0.weight` and so on,
+    /// or `head2.0.weight` where there is a head already.
+    ///
+    /// ```
+    /// use pellucid::nn::{NetworkOptions, backbone_graph, network, notation::Network};
+    ///
+    /// let trained = network("conv 16 3x3 relu -> global-avgpool -> dense 10 softmax", &[3, 8, 8], None)?;
+    /// let backbone = backbone_graph(&trained).expect("there are weights at its end");
+    /// let options = NetworkOptions { outputs: Some(3), ..NetworkOptions::default() };
+    /// let graph = options.build_on(backbone, &Network::parse("dense 64 relu -> dense")?)?;
+    /// assert_eq!(graph.shape(graph.outputs()[0]).to_string(), "[batch, 3]");
+    /// assert_eq!(graph.parameters().last().expect("a bias").name, "head.2.bias");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`NetworkOptions::build`].
+    pub fn build_on(&self, backbone: Graph, head: &Network) -> Result<Graph, NetworkError> {
+        let head = &readable(head, self.outputs)?;
+        let layers = lower(head, self)?;
+        let (x, scope) = (backbone.outputs()[0], free_scope(&backbone));
+        let mut builder = backbone.extend();
+        let y = builder.scoped(scope, |builder| layers.build(builder, x)).map_err(|error| located(head, error))?;
+        let graph = builder.finish(&[y]);
+        if let Some(outputs) = self.outputs {
+            self.check_output(head, &graph, outputs)?;
+        }
+        Ok(graph)
     }
 
     /// Refuses an output that is not [batch, outputs], or [batch, time, outputs] if every step has one.
@@ -148,6 +171,16 @@ impl NetworkOptions {
         let message = format!("the network ends in {output}, the task needs {needed}");
         Err(item.error(item.span(), message).suggest(advice))
     }
+}
+
+/// A line with the layers of ready networks in it, that errors can point at: a network that was never text is read from its own
+/// line.
+fn readable(notation: &Network, outputs: Option<usize>) -> Result<Cow<'_, Network>, NotationError> {
+    let expanded = expand(notation, outputs)?;
+    if expanded.is_none() && notation.items()[0].span() != Span::default() {
+        return Ok(Cow::Borrowed(notation));
+    }
+    Ok(Cow::Owned(Network::parse(&expanded.as_ref().unwrap_or(notation).to_string())?))
 }
 
 fn graph(layers: &Sequential, input: Shape, options: &NetworkOptions, flatten: bool) -> Result<Graph, BuildError> {

@@ -41,7 +41,7 @@ impl Run<'_> {
             main_metric: Some(metric_shown(prepared.task.kind(), recipe)),
             best_epoch: self.best_epoch(),
             augmentation: augmentation.map(|picture| (recipe.options.augmentation.to_string(), picture)),
-            network: recipe.notation.clone(),
+            network: recipe.words.clone(),
             layers: training_summary(recipe, prepared.train.len())
                 .map_or_else(|_| Vec::new(), |counted| layer_rows(&counted)),
             filters: first_filters(judge.graph, judge.parameters),

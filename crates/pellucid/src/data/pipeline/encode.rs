@@ -32,6 +32,11 @@ pub enum Encoding {
         /// A further input says where the value is missing.
         indicator: bool,
     },
+    /// A number, itself.
+    Raw {
+        /// The median, for missing values.
+        fill: f64,
+    },
     /// One of several levels.
     Category {
         /// One input for each level, 1 where it holds.
@@ -230,6 +235,17 @@ pub(super) fn learn(name: &str, profile: &Profile, max_levels: usize) -> Learnt 
     Learnt::Encoding(encoding, notes)
 }
 
+/// How a column of numbers (or of true and false) is taken as it is.
+pub(super) fn raw(profile: &Profile) -> Option<Encoding> {
+    match &profile.content {
+        Content::Numbers { sorted, .. } => Some(Encoding::Raw { fill: median(sorted) }),
+        Content::Booleans { trues, falses } => {
+            Some(Encoding::Boolean { fill: *trues as f64 / (trues + falses) as f64, indicator: false })
+        }
+        Content::Empty | Content::Dates { .. } | Content::Texts(_) => None,
+    }
+}
+
 fn named_id(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     matches!(lower.as_str(), "id" | "index" | "row" | "rowid") || lower.ends_with("_id") || name.ends_with("Id")
@@ -262,6 +278,10 @@ impl Encoding {
                 names.extend(edges.windows(2).map(|pair| format!("{name} {}–{}", pair[0], pair[1])));
                 *indicator
             }
+            Encoding::Raw { .. } => {
+                names.push(name.to_string());
+                false
+            }
             Encoding::Boolean { indicator, .. } => {
                 names.push(name.to_string());
                 *indicator
@@ -291,6 +311,7 @@ impl Encoding {
     pub(super) fn width(&self) -> usize {
         match self {
             Encoding::Number { edges, indicator, .. } => 1 + pieces::width(edges) + usize::from(*indicator),
+            Encoding::Raw { .. } => 1,
             Encoding::Boolean { indicator, .. } => 1 + usize::from(*indicator),
             Encoding::Category { levels, other, missing } => levels.len() + usize::from(*other) + usize::from(*missing),
             Encoding::Date { parts, indicator, .. } => parts.len() + usize::from(*indicator),
@@ -326,6 +347,9 @@ impl Encoding {
                         pieces::encode(edges, number, &mut out[1..]);
                     }
                     number.is_some()
+                }
+                (Encoding::Raw { .. }, Some(text)) => {
+                    parse_number(text, comma).map(|number| out[0] = number as f32).is_some()
                 }
                 (Encoding::Boolean { .. }, Some(text)) => {
                     parse_truth(text).map(|value| out[0] = f32::from(u8::from(value))).is_some()
@@ -366,6 +390,7 @@ impl Encoding {
             | Encoding::Boolean { indicator, .. }
             | Encoding::Date { indicator, .. } => *indicator,
             Encoding::Category { missing, .. } => *missing,
+            Encoding::Raw { .. } => false,
         }
     }
 
@@ -376,7 +401,7 @@ impl Encoding {
                 out[0] = scaling.apply(*fill);
                 pieces::encode(edges, *fill, &mut out[1..]);
             }
-            Encoding::Boolean { fill, .. } => out[0] = *fill as f32,
+            Encoding::Raw { fill } | Encoding::Boolean { fill, .. } => out[0] = *fill as f32,
             // The mean of each part, which is 0.
             Encoding::Date { .. } => {}
             Encoding::Category { .. } => {}

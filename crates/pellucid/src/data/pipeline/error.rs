@@ -151,6 +151,29 @@ pub enum PipelineError {
         /// Names of those there, shortened.
         found: String,
     },
+    /// A column that was to be taken as it is.
+    #[error(
+        "{table}: column `{column}` is of type {found}, but the network takes numbers as they are; leave the column out of the file, or \
+         write it as numbers"
+    )]
+    NoNumbers {
+        /// Name of the table.
+        table: String,
+        /// Name of the column.
+        column: String,
+        /// What it holds.
+        found: &'static str,
+    },
+    /// A column that was an input before, and is named as a target or as weights.
+    #[error(
+        "{table}: column `{column}` is an input of the network that is gone on with, so it can be nothing else; choose another"
+    )]
+    KnownInput {
+        /// Name of the table.
+        table: String,
+        /// Name of the column.
+        column: String,
+    },
 }
 
 /// Names in back quotes, the first ten of them.

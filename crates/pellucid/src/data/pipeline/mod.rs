@@ -43,13 +43,34 @@ pub struct FitOptions {
     pub task: Option<TaskKind>,
     /// Most levels of a category that get an input of their own (the last of them stands for all others).
     pub max_levels: usize,
+    /// How the other columns become inputs.
+    pub inputs: InputColumns,
 }
 
 impl Default for FitOptions {
-    /// The last column is the target, no weights, no groups, task inferred, at most 100 levels.
+    /// The last column is the target, no weights, no groups, task inferred, at most 100 levels, inputs learnt.
     fn default() -> FitOptions {
-        FitOptions { targets: vec!["-1".to_string()], weights: None, groups: None, task: None, max_levels: 100 }
+        FitOptions {
+            targets: vec!["-1".to_string()],
+            weights: None,
+            groups: None,
+            task: None,
+            max_levels: 100,
+            inputs: InputColumns::Learnt,
+        }
     }
+}
+
+/// How columns that are not predicted become inputs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum InputColumns {
+    /// As their values in the training rows suggest.
+    #[default]
+    Learnt,
+    /// As they are, all of them: for a network whose inputs are numbers and that says nothing of what they were before.
+    AsTheyAre,
+    /// As they do in another pipeline, in its order: for a network that was trained with that. Further columns are left out.
+    Known(Box<Pipeline>),
 }
 
 /// What was learnt from the training rows of a table: how each column becomes inputs, and what the targets mean.
@@ -176,7 +197,8 @@ impl Pipeline {
     /// note.
     ///
     /// # Errors
-    /// When a column named does not exist, targets do not fit the task, or no column is left to predict from.
+    /// When a column named does not exist, targets do not fit the task, or no column is left to predict from; when inputs are to be
+    /// as they are and hold no numbers, or are known and not there or to be predicted.
     pub fn fit(table: &Table, options: &FitOptions, rows: &[u32]) -> Result<Pipeline, PipelineError> {
         let (targets, weights) = roles(table, options)?;
         let groups = options.groups.as_ref().map(|groups| find_column(table, groups)).transpose()?;
@@ -189,9 +211,23 @@ impl Pipeline {
             notes.push(format!("{} rows without a target are left out", rows.len() - labelled.len()));
         }
         let task = target::learn(table, &targets, options.task, &labelled)?;
+        let known = match &options.inputs {
+            InputColumns::Known(known) => known.places(table)?,
+            InputColumns::Learnt | InputColumns::AsTheyAre => Vec::new(),
+        };
+        let mut order: Vec<usize> = (0..table.columns()).collect();
+        if !known.is_sorted_by_key(|(place, _)| *place) {
+            // Inputs come in the order that a network knows.
+            order.sort_by_key(|column| known.iter().position(|(place, _)| place == column).unwrap_or(known.len()));
+        }
         let mut columns = Vec::with_capacity(table.columns());
-        for (index, name) in table.names().iter().enumerate() {
+        for &index in &order {
+            let name = &table.names()[index];
             let profile = Profile::of(table, index, &labelled);
+            let known = known.iter().find(|(place, _)| *place == index).map(|(_, encoding)| *encoding);
+            if known.is_some() && (targets.contains(&index) || weights == Some(index)) {
+                return Err(PipelineError::KnownInput { table: table.name().to_string(), column: name.clone() });
+            }
             let role = if targets.contains(&index) {
                 Role::Target
             } else if weights == Some(index) {
@@ -199,7 +235,22 @@ impl Pipeline {
             } else if groups == Some(index) {
                 Role::LeftOut("it says which rows belong together".to_string())
             } else {
-                match encode::learn(name, &profile, options.max_levels) {
+                let learnt = match (&options.inputs, known) {
+                    (InputColumns::Learnt, _) => encode::learn(name, &profile, options.max_levels),
+                    (InputColumns::AsTheyAre, _) => {
+                        let raw = encode::raw(&profile).ok_or_else(|| PipelineError::NoNumbers {
+                            table: table.name().to_string(),
+                            column: name.clone(),
+                            found: profile.column_type().name(),
+                        })?;
+                        Learnt::Encoding(raw, Vec::new())
+                    }
+                    (InputColumns::Known(_), Some(encoding)) => Learnt::Encoding(encoding.clone(), Vec::new()),
+                    (InputColumns::Known(_), None) => {
+                        Learnt::LeftOut("it is none of the inputs that were known before".to_string())
+                    }
+                };
+                match learnt {
                     Learnt::Encoding(encoding, more) => {
                         notes.extend(more);
                         Role::Input(encoding)
@@ -213,20 +264,21 @@ impl Pipeline {
             columns.push(Column { summary: profile.summary(name), role });
         }
         let number = |column: &&mut Column| matches!(column.role, Role::Input(Encoding::Number { .. }));
-        if columns.iter_mut().filter(number).count() > pieces::MOST_COLUMNS {
+        if options.inputs == InputColumns::Learnt && columns.iter_mut().filter(number).count() > pieces::MOST_COLUMNS {
             for column in &mut columns {
                 if let Role::Input(Encoding::Number { edges, .. }) = &mut column.role {
                     edges.clear();
                 }
             }
         }
+        let position = |column: usize| order.iter().position(|at| *at == column).expect("every column is in the order");
         let pipeline = Pipeline {
             columns,
             has_header: table.has_header(),
             missing: table.missing_markers().to_vec(),
             task,
-            targets,
-            weights,
+            targets: targets.iter().map(|target| position(*target)).collect(),
+            weights: weights.map(position),
             training_rows: labelled.len(),
             notes,
         };
@@ -347,6 +399,29 @@ impl Pipeline {
     /// For the user: columns left out and why, rows passed over, levels put together.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Where in `table` each input is, in their order.
+    fn places(&self, table: &Table) -> Result<Vec<(usize, &Encoding)>, PipelineError> {
+        let by_name = self.has_header && table.has_header();
+        let place = |index: usize| match by_name {
+            true => table.names().iter().position(|name| *name == self.columns[index].summary.name),
+            false => (index < table.columns()).then_some(index),
+        };
+        let missing: Vec<&str> =
+            self.inputs().filter(|(index, _)| place(*index).is_none()).map(|(index, _)| self.name(index)).collect();
+        if missing.is_empty() {
+            return Ok(self.inputs().filter_map(|(index, encoding)| Some((place(index)?, encoding))).collect());
+        }
+        Err(PipelineError::MissingColumns {
+            table: table.name().to_string(),
+            missing: shortened(&missing),
+            found: shortened(table.names()),
+        })
+    }
+
+    fn name(&self, column: usize) -> &str {
+        &self.columns[column].summary.name
     }
 
     fn inputs(&self) -> impl Iterator<Item = (usize, &Encoding)> {

@@ -240,3 +240,63 @@ fn numbers_are_cut_into_pieces_in_large_tables_of_not_too_many_columns() {
     assert_eq!(width(64, 2000), 64 * 17);
     assert_eq!(width(65, 2000), 65);
 }
+
+#[test]
+fn known_inputs_are_made_as_before_in_their_order_and_another_column_is_predicted() {
+    let before = table(MIXED);
+    let first = Pipeline::fit(&before, &options(&["price"]), &all(&before)).expect("fits");
+    // Other places, other values, a column more, one of before that is predicted no longer.
+    let text = "late,when,ok,colour,size\nno,2024-01-02,no,green,7\nyes,2024-01-09,yes,blue,2\n";
+    let after = table(text);
+    let known = FitOptions { inputs: InputColumns::Known(Box::new(first.clone())), ..options(&["late"]) };
+    let second = Pipeline::fit(&after, &known, &all(&after)).expect("fits");
+    assert_eq!(second.feature_names(), first.feature_names());
+    assert_eq!((second.task().name(), second.target_names()), ("binary", vec!["late"]));
+    let made = second.transform(&after, &all(&after)).expect("transforms");
+    let made_before = first.transform_features(&after, &all(&after)).expect("transforms");
+    assert_eq!(values(&made), values(&made_before));
+    assert_eq!(made.dataset.targets, [0.0, 1.0]);
+    // What was learnt goes on to be read by name in any order.
+    let again = table("size,colour,ok,when,late\n7,green,no,2024-01-02,no\n");
+    let rows = second.transform(&again, &[0]).expect("transforms");
+    assert_eq!(values(&rows), &values(&made)[..second.width()]);
+    // Without names, by place.
+    let bare = |text: &str| {
+        let options = TableOptions { header: Some(false), ..TableOptions::default() };
+        Table::from_reader("b.csv", text.as_bytes(), &options).expect(text)
+    };
+    let (before, after) = (bare("1,5,a\n2,3,b\n4,4,a\n"), bare("2,9,0.5\n8,1,0.25\n"));
+    let first = Pipeline::fit(&before, &options(&["-1"]), &all(&before)).expect("fits");
+    let known = FitOptions { inputs: InputColumns::Known(Box::new(first.clone())), ..options(&["-1"]) };
+    let second = Pipeline::fit(&after, &known, &all(&after)).expect("fits");
+    let made = second.transform(&after, &all(&after)).expect("transforms");
+    assert_eq!(values(&made), values(&first.transform_features(&after, &all(&after)).expect("transforms")));
+
+    let refused = |text: &str, target: &str, inputs: &InputColumns| {
+        let table = table(text);
+        let options = FitOptions { inputs: inputs.clone(), ..options(&[target]) };
+        Pipeline::fit(&table, &options, &all(&table)).expect_err("does not fit").to_string()
+    };
+    let named = Pipeline::fit(&table(MIXED), &options(&["price"]), &[0, 1, 2, 3]).expect("fits");
+    let named = InputColumns::Known(Box::new(named));
+    let missing = refused("size,late\n1,no\n2,yes\n", "late", &named);
+    assert!(missing.contains("lacks the column(s) `colour`, `ok`, `when`"), "{missing}");
+    let input = refused(MIXED, "size", &named);
+    assert!(input.contains("column `size` is an input"), "{input}");
+}
+
+#[test]
+fn numbers_can_be_taken_as_they_are() {
+    let raw = FitOptions { inputs: InputColumns::AsTheyAre, ..options(&["y"]) };
+    let numbers = table("a,b,c,y\n1e6,7,yes,2\n-3,7,no,3\n,7,no,4\n");
+    let pipeline = Pipeline::fit(&numbers, &raw, &all(&numbers)).expect("fits");
+    let made = pipeline.transform(&numbers, &all(&numbers)).expect("transforms");
+    // Neither scaled nor held nor left out; what is missing is the median.
+    let median = 499_998.5;
+    assert_eq!(values(&made), [1e6, 7.0, 1.0, -3.0, 7.0, 0.0, median, 7.0, 0.0]);
+    let json = serde_json::to_string(&pipeline).expect("JSON");
+    assert_eq!(serde_json::from_str::<Pipeline>(&json).expect("reads"), pipeline);
+    let words = table("a,b,y\n1,red,2\n2,blue,3\n");
+    let error = Pipeline::fit(&words, &raw, &all(&words)).expect_err("words").to_string();
+    assert!(error.contains("column `b` is of type category"), "{error}");
+}
