@@ -101,18 +101,15 @@ pub(super) unsafe fn channels_in_lanes<S: Simd>(
     }
     for v in 0..vectors {
         let channels = LANES.min(target.channels - v * LANES);
-        // No closures: they would not be compiled for the instruction set.
+        // No closure: it would not be compiled for the instruction set. A sum with -0 is what it was.
         let bias = match target.bias {
-            Some(bias) => Some(s.load_partial(&bias[v * LANES..][..channels])),
-            None => None,
+            Some(bias) => s.load_partial(&bias[v * LANES..][..channels]),
+            None => s.splat(-0.0),
         };
         let mut values = [s.splat(0.0); LANES];
         for r in 0..rows {
             let sums = s.load(&buffer[r * vectors + v]);
-            values[r] = match bias {
-                Some(bias) => s.add(sums, bias),
-                None => sums,
-            };
+            values[r] = s.add(sums, bias);
         }
         let values = s.transpose(values);
         for (c, &places) in values.iter().enumerate().take(channels) {
