@@ -9,7 +9,7 @@
 use super::axis::{Axis, Taps};
 use super::plan::{Part, Plan};
 use super::slots::Slots;
-use super::tile::{self, Operands, Target, TileBuffer, WAITING, channels_in_lanes, places_in_lanes};
+use super::tile::{self, MAX_VECTORS, Operands, Target, TileBuffer, WAITING, channels_in_lanes, places_in_lanes};
 use super::weights;
 use crate::device::{Device, Shared};
 use crate::epilogue::InPlace;
@@ -160,7 +160,14 @@ impl Kernel for Units<'_> {
     fn run<S: Simd>(mut self, s: S) {
         let &Plan { band, bands, span, spans, part, parts, .. } = self.plan;
         let &Correlation { groups, target_channels, height, width, .. } = self.of;
-        let mut buffer = [[0.0; LANES]; WAITING];
+        let (mut few, mut many);
+        let buffer: &mut TileBuffer = if self.plan.blocks.waiting > 0 {
+            many = [[0.0; LANES]; WAITING];
+            &mut many
+        } else {
+            few = [[0.0; LANES]; MAX_VECTORS];
+            &mut few
+        };
         for unit in self.units.clone() {
             let (part_index, rest) = (unit % parts, unit / parts);
             let (span_index, rest) = (rest % spans, rest / spans);
@@ -172,7 +179,7 @@ impl Kernel for Units<'_> {
                 places: span_index * span..width.target.div_ceil(width.spread).min((span_index + 1) * span),
                 channels: part_index * part..target_channels.min((part_index + 1) * part),
             };
-            self.unit(s, &unit, &mut buffer);
+            self.unit(s, &unit, buffer);
         }
     }
 }

@@ -16,7 +16,9 @@ use crate::simd::{LANES, Simd};
 
 /// Most rows of a tile, where there are registers for two vectors each.
 pub(super) const MAX_ROWS: usize = 14;
-/// Vectors of sums that can wait: several times those of the largest tile.
+/// Vectors of the largest tile.
+pub(super) const MAX_VECTORS: usize = 28;
+/// Vectors of sums that can wait for the rest of their products.
 pub(super) const WAITING: usize = 256;
 
 /// What is summed over: `table[k]` is the distance of tap k in the source, and `weights` holds panels of sixteen target
