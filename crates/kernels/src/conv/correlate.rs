@@ -329,19 +329,19 @@ impl Line<'_> {
         mut buffer: &'b mut TileBuffer,
     ) -> &'b mut TileBuffer {
         let places = self.target.places;
-        let most = tile::most_rows::<S>();
-        let rows = places.div_ceil(places.div_ceil(most).max(1));
+        let tiles = places.div_ceil(tile::most_rows::<S>());
         let mut channel = channels.start;
         while channel < channels.end {
-            let vectors = tile::vectors::<S>(rows, (channels.end - channel).div_ceil(LANES));
-            for place in (0..places).step_by(rows.max(1)) {
+            let vectors = tile::vectors::<S>(places.div_ceil(tiles.max(1)), (channels.end - channel).div_ceil(LANES));
+            for number in 0..tiles {
+                let (start, end) = (number * places / tiles, (number + 1) * places / tiles);
+                let shape = (end - start, vectors);
                 // SAFETY: the caller's promise.
                 unsafe {
-                    let (operands, target) = self.from(channel, place);
-                    let shape = (rows.min(places - place), vectors);
+                    let (operands, target) = self.from(channel, start);
                     channels_in_lanes(s, shape, operands, target, buffer);
-                    buffer = self.behind(shape, buffer);
                 }
+                buffer = self.behind(shape, buffer);
             }
             channel += vectors * LANES;
         }

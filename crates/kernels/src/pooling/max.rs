@@ -1,6 +1,6 @@
 //! The greatest value of each window.
 
-use super::{Taps, Windows, load_strided, max_pairs, store_at};
+use super::{Taps, Windows, load_from, load_strided, max_pairs, store_at};
 use crate::device::Device;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
@@ -23,8 +23,10 @@ pub fn max_pool(device: &Device, windows: &Windows, x: &[f32], y: &mut [f32], pl
         let x = &x[plane * input..][..y.len() / output * input];
         if max_pairs::fits(windows) {
             dispatch(device.isa(), max_pairs::Forward { windows, x, y, places });
+        } else if places.is_empty() {
+            dispatch(device.isa(), Forward::<false> { windows, x, y, places });
         } else {
-            dispatch(device.isa(), Forward { windows, x, y, places });
+            dispatch(device.isa(), Forward::<true> { windows, x, y, places });
         }
     });
 }
@@ -48,14 +50,15 @@ pub fn max_pool_backward(device: &Device, windows: &Windows, places: &[f32], dy:
     });
 }
 
-struct Forward<'a> {
+/// `PLACES`: they are wanted.
+struct Forward<'a, const PLACES: bool> {
     windows: &'a Windows,
     x: &'a [f32],
     y: &'a mut [f32],
     places: &'a mut [f32],
 }
 
-impl Kernel for Forward<'_> {
+impl<const PLACES: bool> Kernel for Forward<'_, PLACES> {
     type Output = ();
 
     #[inline(always)]
@@ -68,11 +71,11 @@ impl Kernel for Forward<'_> {
                 let rows = windows.taps(0, i);
                 let start = (plane * height + i) * width;
                 let y = &mut y[start..start + width];
-                let places = if places.is_empty() { &mut [] } else { &mut places[start..start + width] };
+                let places = if PLACES { &mut places[start..start + width] } else { &mut [] };
                 for j in (0..quick.start).chain(quick.end..width) {
                     let (value, place) = greatest(windows, x, rows, windows.taps(1, j));
                     y[j] = value;
-                    if !places.is_empty() {
+                    if PLACES {
                         places[j] = place;
                     }
                 }
@@ -80,7 +83,7 @@ impl Kernel for Forward<'_> {
                     let count = LANES.min(quick.end - j);
                     let (value, place) = greatest_lanes(s, windows, x, rows, j);
                     store_at(s, value, y, j, count);
-                    if !places.is_empty() {
+                    if PLACES {
                         store_at(s, place, places, j, count);
                     }
                 }
@@ -111,10 +114,22 @@ fn greatest(windows: &Windows, x: &[f32], rows: Taps, columns: Taps) -> (f32, f3
 fn greatest_lanes<S: Simd>(s: S, windows: &Windows, x: &[f32], rows: Taps, j: usize) -> (S::Float, S::Float) {
     let (mut best, mut place) = (s.splat(f32::NEG_INFINITY), s.splat(NOWHERE));
     let column = j * windows.stride[1] - windows.padding[1];
+    // Of thirty-two values, those at odd places are the next tap's.
+    let both = windows.stride[1] == 2 && windows.dilation[1] == 1;
     for a in rows.first..rows.end {
         let start = rows.at(a, windows.dilation[0]) * windows.input[1] + column;
+        let mut next = s.splat(0.0);
         for b in 0..windows.kernel[1] {
-            let value = load_strided(s, x, start + b * windows.dilation[1], windows.stride[1]);
+            let at = start + b * windows.dilation[1];
+            let value = if !both {
+                load_strided(s, x, at, windows.stride[1])
+            } else if b % 2 == 0 {
+                let (even, odd) = s.even_odd(load_from(s, x, at), load_from(s, x, at + LANES));
+                next = odd;
+                even
+            } else {
+                next
+            };
             let number = s.splat((a * windows.kernel[1] + b) as f32);
             if a == rows.first && b == 0 {
                 (best, place) = (value, number);
