@@ -56,7 +56,8 @@ fn profile(path: &Path, threads: usize, batch: usize) -> Result<(), Box<dyn Erro
         let rate = cost.flops as f64 / seconds / 1e9;
         println!("{:.3}\t{rate:.1}\t{}\t{shape}\t{}", 1e3 * seconds, node.op.name(), node.label);
     }
-    let (time, flops) = passes.iter().fold((0.0, 0), |(time, flops), cost| (time + least[cost.node], flops + cost.flops));
+    let (time, flops) =
+        passes.iter().fold((0.0, 0), |(time, flops), cost| (time + least[cost.node], flops + cost.flops));
     println!("{:.3}\t{:.1}\tall of {}", 1e3 * time, flops as f64 / time / 1e9, path.display());
     Ok(())
 }

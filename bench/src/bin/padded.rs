@@ -9,7 +9,7 @@ use pellucid::data::{Dataset, Features, Task};
 use pellucid::nn::notation::Network;
 use pellucid::nn::{Loss, NetworkOptions};
 use pellucid::optim::OptimizerConfig;
-use pellucid::train::{BatchSize, Control, Fit, FitOptions, Part};
+use pellucid::train::{BatchSize, Control, Event, Fit, FitOptions, Part};
 
 /// Bytes that are read of a speech.
 const LENGTH: usize = 256;
@@ -48,7 +48,7 @@ fn epoch(line: &str, data: &Dataset) -> Result<f64, Box<dyn std::error::Error>> 
     let mut best = f64::INFINITY;
     for _ in 0..ROUNDS {
         let (loss, begun) = (Loss::cross_entropy(), Instant::now());
-        Fit::new(&network, &loss, &task, Part::all(data), &options).run(&mut |_| Control::Continue)?;
+        Fit::new(&network, &loss, &task, Part::all(data), &options).run(&mut |_: Event<'_>| Control::Continue)?;
         best = best.min(begun.elapsed().as_secs_f64());
     }
     Ok(best)
@@ -58,7 +58,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut given = std::env::args().skip(1);
     let path = given.next().ok_or("give a text, such as tinyshakespeare.txt")?;
     let lines: Vec<String> = given.collect();
-    let usual = ["embedding 32 -> gru 128 -> last -> dense", "embedding 64 -> 2 * transformer 64 heads 4 -> mean-time -> dense"];
+    let usual = [
+        "embedding 32 -> gru 128 -> last -> dense",
+        "embedding 64 -> 2 * transformer 64 heads 4 -> mean-time -> dense",
+    ];
     let usual = usual.map(String::from);
     let (whole, lengths) = speeches(&std::fs::read_to_string(path)?);
     let mean = lengths.iter().map(|&length| f64::from(length)).sum::<f64>() / lengths.len() as f64;
